@@ -1,0 +1,1 @@
+"""Floor 1: protobuf text format <-> lossless tree. Knows nothing of Caffe."""

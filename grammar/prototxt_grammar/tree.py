@@ -1,0 +1,122 @@
+"""The lossless tree: what stands in the text, without judging what it means.
+
+A file is a sequence of *chunks* (runs of text that begin with `name {` in column 0). Every position inside a chunk
+is relative to the chunk's start, so a chunk that did not change keeps its tree, and everything that higher floors
+cached on it, when text above it grows or shrinks. `Tree.starts[i]` turns a relative offset of chunk i into an offset
+into the whole text.
+
+The node classes are slotted but not frozen: a keystroke builds hundreds of them, and `object.__setattr__` would
+cost more than the parsing. Nothing may change a node after the parser has returned it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+
+@dataclass(slots=True, eq=False)
+class Scalar:
+    """One scalar value: a number, a word (enum name, bool, inf, nan), or adjacent strings.
+
+    kind: "string" | "number" | "word" | "bad" (an open string or other text that protobuf rejects).
+    text: the source text from start to end, sign included (`- 1` stays `- 1`; concatenated strings keep what is
+    between them). Use `string_value` for the decoded bytes of a string.
+    """
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """`{ ... }` or `< ... >`; `start` is the opening bracket, `end` lies behind the closing one (or the chunk's end)."""
+
+    fields: list[Field]
+    start: int
+    end: int
+    open: str
+    closed: bool
+
+
+@dataclass(slots=True, eq=False)
+class ListValue:
+    """`[a, b]`; items are scalars or messages; `closed` is False where the `]` is missing."""
+
+    items: list[Scalar | Message]
+    start: int
+    end: int
+    closed: bool
+
+
+Value: TypeAlias = Scalar | Message | ListValue
+
+
+@dataclass(slots=True, eq=False)
+class Field:
+    """`name: value`, `name { ... }` or `name: [ ... ]`.
+
+    start, name_end: the name. colon: offset of `:` or -1. value: None where the text stops after `name` or `name:`
+    (a half-typed line). end: behind the value (or the name or colon where there is none), the optional separator
+    `,`/`;` excluded; sep: offset of that separator or -1. An extension name or a field number used as a name keeps
+    its text as written.
+    """
+
+    name: str
+    start: int
+    name_end: int
+    colon: int
+    value: Value | None
+    end: int
+    sep: int = -1
+
+
+@dataclass(slots=True, frozen=True)
+class SyntaxProblem:
+    """Something that protobuf's text parser refuses, at the token at fault (offsets relative to the chunk).
+
+    kind: "unexpected" | "unclosed" | "stray-close" | "mismatched-close" | "slash-comment" | "glued" |
+    "unterminated-string" | "bad-char" | "missing-colon" | "missing-value" | "lone-key" | "bad-escape" |
+    "bad-number" | "bom" | "nul".
+    expected, found: what protobuf would say ("identifier", "\":\"", ...), for the message of the rule.
+    """
+
+    kind: str
+    start: int
+    end: int
+    expected: str = ""
+    found: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Chunk:
+    """One run of text with its fields. `cache` belongs to higher floors: facts that depend on this text alone."""
+
+    text: str
+    fields: list[Field]
+    problems: tuple[SyntaxProblem, ...]
+    cache: dict[Any, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Tree:
+    """The whole file: `text == "".join(chunk.text for chunk in chunks)`; `starts[i]` is the offset of chunk i."""
+
+    text: str
+    chunks: list[Chunk]
+    starts: list[int]
+
+    def fields(self) -> Iterator[tuple[int, Field]]:
+        """Top-level fields with the offset that turns their positions into positions in `text`."""
+        for start, chunk in zip(self.starts, self.chunks, strict=True):
+            for item in chunk.fields:
+                yield start, item
+
+    def problems(self) -> Iterator[tuple[int, SyntaxProblem]]:
+        """Syntax problems with the offset of their chunk, in file order."""
+        for start, chunk in zip(self.starts, self.chunks, strict=True):
+            for problem in chunk.problems:
+                yield start, problem

@@ -1,0 +1,1 @@
+"""Floor 4: rules, language server, command line, reports, configuration."""

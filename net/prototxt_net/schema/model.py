@@ -1,8 +1,11 @@
-"""What a schema is made of. Instances are built once per dialect by `load.schema(dialect)` and never change."""
+"""What a schema is made of. Instances are built once per dialect by `load.schema(dialect)` and never change.
+
+The documentation is not in here: it is read only when a hover asks (`load.field_doc`, `message_doc`, `enum_value_doc`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -11,8 +14,6 @@ class EnumType:
 
     name: str
     values: dict[str, int]
-    docs: dict[str, str] = field(default_factory=dict)
-    doc: str = ""
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -21,8 +22,8 @@ class FieldType:
 
     kind: "double" | "float" | "int32" | "int64" | "uint32" | "uint64" | "bool" | "string" | "bytes" | "enum" |
     "message". type_name: the enum's or message's name without package ("" for scalars).
-    default: the Python value in force when the field is absent (0, 0.0, "", False, the enum's first NAME; None for
-    messages and repeated fields). has_default: the schema states it. doc: our own words (Markdown).
+    default: the Python value in force when the field is absent (0, 0.0, "", b"", False, the enum's first NAME; None for
+    messages and repeated fields). has_default: the schema states it.
     """
 
     name: str
@@ -35,7 +36,6 @@ class FieldType:
     has_default: bool
     deprecated: bool
     packed: bool
-    doc: str = ""
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -44,17 +44,22 @@ class MessageType:
 
     name: str
     fields: dict[str, FieldType]
-    doc: str = ""
 
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Schema:
-    """All messages and enums of one dialect. `layer_types` are the layer types its Caffe registers."""
+    """All messages and enums of one dialect.
+
+    `layer_types` are the layer types its Caffe registers (the `type` strings of `layer`). Where `layer_types_known` is
+    False nobody has listed that fork's registry: the set is then BVLC's with the fork's known own types, good for
+    completion, and a type outside it proves nothing.
+    """
 
     dialect: str
     messages: dict[str, MessageType]
     enums: dict[str, EnumType]
     layer_types: frozenset[str]
+    layer_types_known: bool = True
 
     def message(self, name: str) -> MessageType:
         """The message of that name. Raises KeyError when this dialect has none."""

@@ -1,0 +1,85 @@
+"""What every check hands back: one class from the parser's problems to the numbers of a forward pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+from prototxt_grammar.edits import Edit
+
+Severity: TypeAlias = Literal["error", "warning", "info", "hint"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info", "hint")
+Applicability: TypeAlias = Literal["safe", "unsafe"]
+
+
+@dataclass(slots=True, frozen=True)
+class Fix:
+    """An edit that removes a finding. Offsets are into the whole text.
+
+    safe: the fixed file loads the same weights and computes what the original computes or evidently means.
+    unsafe: behaviour, initial values or blob layout change; offered, never applied without being asked for.
+    """
+
+    applicability: Applicability
+    message: str
+    edits: tuple[Edit, ...]
+
+
+@dataclass(slots=True, frozen=True)
+class Related:
+    """Another place that explains a finding. `filename` is empty for the file of the finding itself."""
+
+    message: str
+    start: int
+    end: int
+    filename: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Problem:
+    """A contradiction found while reading the net (schema, graph, shapes), before a rule gives it words of its own.
+
+    start, end: offsets relative to the layer's chunk when it comes from one layer, else into the whole text.
+    aborts: Caffe of this dialect refuses the file or aborts because of it. data: facts for the rule's fix.
+    """
+
+    code: str
+    message: str
+    start: int
+    end: int
+    aborts: bool = True
+    severity: Severity = "error"
+    related: tuple[Related, ...] = ()
+    data: dict[str, object] = field(default_factory=dict, compare=False)
+
+    def shifted(self, base: int) -> Problem:
+        """The same problem with offsets into the whole text."""
+        return replace(
+            self,
+            start=self.start + base,
+            end=self.end + base,
+            related=tuple(replace(r, start=r.start + base, end=r.end + base) for r in self.related),
+        )
+
+
+@dataclass(slots=True, frozen=True)
+class Finding:
+    """One diagnosis. start, end: offsets into the whole text (half open).
+
+    Invariant 7: severity "error" means that Caffe refuses the file or aborts on it (`caffe_aborts`), or that the net
+    provably computes nothing, whatever the data. phases: the phases in which it holds, empty for the file as such.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    message: str
+    start: int
+    end: int
+    layer: str | None = None
+    phases: tuple[str, ...] = ()
+    dialect: str = "bvlc"
+    caffe_aborts: bool = False
+    fix: Fix | None = None
+    related: tuple[Related, ...] = ()
+    url: str = ""

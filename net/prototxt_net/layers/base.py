@@ -1,0 +1,228 @@
+"""What an entry of a layer type is: arity, in-place verdict, CHECKs, parameter blobs, shape rule, each stated once.
+
+An entry is a class with the decorator `@layer("Type")`; a fork whose layer of the same name differs gets its own
+class with `@layer("Type", dialects=("nvidia-0.15",))`. `set_up` reads the layer's fields through the `Context`, calls
+`expect` for every CHECK that Caffe makes (wording: both sides of the comparison), declares parameter blobs with
+`blob` and output shapes with `top`. After a failed `expect` that Caffe aborts on, an entry raises `Refused` through
+`require`, or goes on where the checks are independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import ClassVar, Literal, TypeAlias, TypeVar
+
+from prototxt_net.file import LayerDef
+from prototxt_net.finding import Problem
+from prototxt_net.message import Bound, Entry
+from prototxt_net.net import ParamBlob, SetUp
+from prototxt_net.shape import INT_MAX, MAX_AXES, Dim, Shape, product, text
+
+InPlace: TypeAlias = Literal[
+    "safe",  # forward, gradient and own parameters right
+    "refused",  # Caffe aborts at set-up
+    "forward-wrong",  # silently wrong outputs
+    "gradient-wrong",  # forward right, gradient of the bottom wrong
+    "weight-gradient-wrong",  # forward and bottom gradient right, own weight gradient wrong
+    "no-backward",  # forward right; the layer has no backward at all
+    "unknown",
+]
+
+
+class Refused(Exception):
+    """Raised inside `set_up` after a CHECK that makes the rest of the set-up meaningless. Never leaves the floor."""
+
+
+class Context:
+    """One set-up: the layer, the shapes of its bottoms, the phase and the dialect; collects what the entry says."""
+
+    __slots__ = ("_blobs", "_macs", "_problems", "_tops", "bottoms", "dialect", "layer", "phase")
+
+    def __init__(self, layer: LayerDef, bottoms: tuple[Shape | None, ...], phase: str, dialect: str) -> None:
+        self.layer = layer
+        self.bottoms = bottoms
+        self.phase = phase
+        self.dialect = dialect
+        self._tops: list[Shape | None] = []
+        self._blobs: list[ParamBlob] = []
+        self._problems: list[Problem] = []
+        self._macs: Dim | None = 0
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+    def param(self, name: str) -> Bound:
+        """The layer's message of that name, empty when absent."""
+        return self.layer.bound.sub(name)
+
+    def bottom(self, index: int = 0) -> Shape | None:
+        """The shape of a bottom; None when unknown or missing."""
+        return self.bottoms[index] if index < len(self.bottoms) else None
+
+    # -- checking --------------------------------------------------------------------------------------------------
+    def expect(
+        self,
+        holds: bool | None,
+        code: str,
+        message: str,
+        at: str = "",
+        *,
+        aborts: bool = True,
+        severity: Literal["error", "warning", "info", "hint"] = "error",
+        data: dict[str, object] | None = None,
+    ) -> bool:
+        """Report `message` under rule `code` unless `holds` is True or None (unknown). Returns False when it failed.
+
+        at: dotted path of the field at fault ("convolution_param.group", "bottom.1"); the layer's name when empty or
+        not written.
+        """
+        if holds is None or holds:
+            return True
+        start, end = self.place(at)
+        self._problems.append(Problem(code, message, start, end, aborts, severity, (), data or {}))
+        return False
+
+    def require(self, holds: bool | None, code: str, message: str, at: str = "") -> None:
+        """Like `expect`, but ends the set-up: what follows depends on it. Raises Refused."""
+        if not self.expect(holds, code, message, at):
+            raise Refused
+
+    def place(self, path: str) -> tuple[int, int]:
+        """Offsets (relative to the chunk) of the field at a dotted path, or of the nearest thing that is written."""
+        bound = self.layer.bound
+        while path:
+            entry = bound.find(path)
+            if entry is not None:
+                return _span(entry)
+            path = path.rpartition(".")[0]
+        for fallback in ("name", "type"):
+            entry = bound.entry(fallback)
+            if entry is not None:
+                return _span(entry)
+        return self.layer.node.start, self.layer.node.name_end
+
+    def axis(self, value: int, shape: Shape | None, code: str = "SHP008", at: str = "") -> int | None:
+        """The canonical axis (CanonicalAxisIndex): negative values count from the end. None when out of range/unknown.
+
+        Raises Refused when it is known to be out of range.
+        """
+        if shape is None:
+            return None
+        rank = len(shape)
+        self.require(
+            -rank <= value < rank,
+            code,
+            f"axis {value} does not exist in a {rank}-axis blob ({text(shape)}); Caffe aborts. "
+            f"Use {-rank} to {rank - 1}.",
+            at,
+        )
+        return value + rank if value < 0 else value
+
+    # -- declaring -------------------------------------------------------------------------------------------------
+    def blob(
+        self,
+        role: str,
+        shape: Shape | None,
+        filler: str = "",
+        default: float = 0.0,
+        statistic: bool = False,
+    ) -> None:
+        """Declare the next parameter blob."""
+        self._blobs.append(ParamBlob(role, shape, filler, default, statistic))
+
+    def top(self, shape: Shape | None) -> None:
+        """Declare the shape of the next top; checks Blob::Reshape's own limits (sizes >= 0, INT_MAX, 32 axes)."""
+        if shape is not None:
+            self.expect(
+                all(not isinstance(dim, int) or dim >= 0 for dim in shape),
+                "SHP007",
+                f"the output would have the shape {text(shape)}; Caffe aborts: a size cannot be negative.",
+            )
+            count = product(shape)
+            self.expect(
+                not isinstance(count, int) or count <= INT_MAX,
+                "SHP007",
+                f"the output {text(shape)} has {count} elements, more than {INT_MAX}; Caffe aborts: "
+                "blob size exceeds INT_MAX.",
+            )
+            self.expect(
+                len(shape) <= MAX_AXES, "SHP007", f"the output has {len(shape)} axes; Caffe allows {MAX_AXES} and aborts."
+            )
+        self._tops.append(shape)
+
+    def macs(self, count: Dim | None) -> None:
+        """Declare the multiply-accumulate operations of one forward pass."""
+        self._macs = count
+
+    def result(self, tops: int) -> SetUp:
+        """Everything declared, with unknown shapes for tops that the entry did not reach."""
+        shapes: list[Shape | None] = [*self._tops, *([None] * max(0, tops - len(self._tops)))]
+        return SetUp(tuple(shapes[:tops]) if tops else (), tuple(self._blobs), self._macs, tuple(self._problems))
+
+
+def _span(entry: Entry) -> tuple[int, int]:
+    if isinstance(entry.value, Bound):
+        return entry.node.start, entry.node.name_end
+    return entry.node.start, entry.end
+
+
+class LayerType:
+    """An entry. Subclasses state facts as class attributes and implement `set_up`.
+
+    bottoms, tops: (minimum, maximum), maximum None when unbounded. equal: as many tops as bottoms.
+    auto_top: missing tops are made automatically (losses). loss: default loss_weight 1 on top 0.
+    in_place: verdict for working in place; a callable where it depends on the fields.
+    reads_top: backward reads the layer's own top. linear: an affine map per element or channel without parameters
+    that change the sign pattern. elementwise: each output element depends on one input element.
+    backward: False when no backward exists.
+    """
+
+    type: ClassVar[str] = ""
+    dialects: ClassVar[tuple[str, ...]] = ()
+    bottoms: ClassVar[tuple[int, int | None]] = (1, 1)
+    tops: ClassVar[tuple[int, int | None]] = (1, 1)
+    equal: ClassVar[bool] = False
+    auto_top: ClassVar[bool] = False
+    loss: ClassVar[bool] = False
+    source: ClassVar[bool] = False
+    in_place: ClassVar[InPlace] = "unknown"
+    reads_top: ClassVar[bool] = False
+    backward: ClassVar[bool] = True
+    summary: ClassVar[str] = ""
+    formula: ClassVar[str] = ""
+
+    def in_place_verdict(self, layer: LayerDef) -> InPlace:
+        """What working in place does for this very layer (fields may decide)."""
+        return self.in_place
+
+    def bottom_count(self, layer: LayerDef) -> tuple[int, int | None]:
+        """(minimum, maximum) number of bottoms; fields may decide (expose_hidden)."""
+        return self.bottoms
+
+    def top_count(self, layer: LayerDef) -> tuple[int, int | None]:
+        """(minimum, maximum) number of tops; fields may decide."""
+        return self.tops
+
+    def set_up(self, s: Context) -> None:
+        """Check, declare parameter blobs and top shapes. The default keeps bottom[0]'s shape."""
+        s.top(s.bottom())
+
+
+_ENTRIES: dict[tuple[str, str], LayerType] = {}
+E_ = TypeVar("E_", bound=type[LayerType])
+
+
+def layer(type_: str, *, dialects: Iterable[str] = ()) -> Callable[[E_], E_]:
+    """Register an entry for a layer type, for all dialects or for the named ones only (these come first)."""
+
+    def register(cls: E_) -> E_:
+        # One class may serve several types (and dialects): each registration gets an instance that knows its name.
+        for dialect in tuple(dialects) or ("",):
+            entry = cls()
+            _ENTRIES[type_, dialect] = entry
+        return cls
+
+    return register
+
+
+def entry_of(type_: str, dialect: str) -> LayerType | None:
+    """The entry for a layer type in a dialect; None when nobody has described it (then nothing is claimed)."""
+    return _ENTRIES.get((type_, dialect)) or _ENTRIES.get((type_, ""))

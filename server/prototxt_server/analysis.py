@@ -1,0 +1,51 @@
+"""The one pure function: `analyze(source, settings) -> Analysis`. Every adapter calls it and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from prototxt_grammar.tree import Tree
+from prototxt_net.file import NetFile
+from prototxt_net.finding import Finding
+from prototxt_net.net import PhaseNet
+from prototxt_net.shape import Shape
+
+
+@dataclass(slots=True, frozen=True)
+class Settings:
+    """How a file is to be read and which rules speak.
+
+    dialect: "auto" or a name. phase: "auto" (those the file is meant for), "TRAIN", "TEST", "all".
+    shapes: shapes of tops that no text can tell, by blob name. select, ignore: code prefixes.
+    """
+
+    dialect: str = "auto"
+    phase: str = "auto"
+    level: int = 0
+    stages: tuple[str, ...] = ()
+    shapes: tuple[tuple[str, Shape], ...] = ()
+    select: tuple[str, ...] = ()
+    extend_select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class Source:
+    """A text to analyse. path: for messages and cross-file look-ups, "" for an unsaved buffer."""
+
+    text: str
+    path: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Analysis:
+    """Everything known about one version of one file. findings: sorted by place."""
+
+    source: Source
+    settings: Settings
+    tree: Tree
+    file: NetFile
+    nets: list[PhaseNet]
+    findings: list[Finding]
+    dialect_evidence: str = ""
+    cache: dict[str, object] = field(default_factory=dict)

@@ -7,7 +7,6 @@ This is the only place that knows the form, for the compiler of the schema, for 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Container
 
@@ -53,9 +52,8 @@ def parse(text: str, enums: Container[str]) -> Declared:
         default = _value(kind, stated)
     elif not repeated and kind in SCALARS:
         default = SCALARS[kind]
-    required = label == "required"
-    has_default = stated is not None
-    return (name, int(number), kind, type_name, repeated, required, default, has_default, bool(deprecated), bool(packed))
+    flags = (stated is not None, bool(deprecated), bool(packed))
+    return (name, int(number), kind, type_name, repeated, label == "required", default, *flags)
 
 
 def _value(kind: str, text: str) -> object:
@@ -64,7 +62,7 @@ def _value(kind: str, text: str) -> object:
     if kind == "bool":
         return text == "true"
     if kind in ("string", "bytes"):
-        value = str(json.loads(text))
+        value = text[1:-1]  # no schema uses an escape here
         return value.encode() if kind == "bytes" else value
     return int(text) if _SIGNED.fullmatch(text) else text
 
@@ -75,7 +73,7 @@ def write(declared: Declared) -> str:
     label = "repeated" if repeated else "required" if required else "optional"
     options = []
     if has_default:
-        options.append(f"default = {_text(kind, default)}")
+        options.append(f"default = {write_value(kind, default)}")
     if packed:
         options.append("packed = true")
     if deprecated:
@@ -84,9 +82,14 @@ def write(declared: Declared) -> str:
     return f"{label} {type_name or kind} {name} = {number}{tail}"
 
 
-def _text(kind: str, value: object) -> str:
+def write_value(kind: str, value: object) -> str:
+    """A default as the schema language writes it."""
     if kind == "enum":
         return str(value)
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    return json.dumps(value.decode() if isinstance(value, bytes) else value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, bytes):
+        value = value.decode()
+    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -49,7 +49,8 @@ class ParamBlob:
     role: "weight", "bias", "gamma", "beta", "mean", "variance", "factor", "slope", "spare"...
     filler: the path of its filler message in the layer ("convolution_param.weight_filler"), "" when it has none.
     default: the constant it starts at when no filler is written (Caffe's default filler is constant 0).
-    statistic: a running statistic, never learnable, whatever lr_mult says (where the dialect masks it).
+    statistic: a running statistic, never learnable (gradient 0 always). lr_mult, decay_mult: what this Caffe puts in
+    force whatever the file says; None where the file's `param` block (or 1) holds.
     """
 
     role: str
@@ -57,6 +58,8 @@ class ParamBlob:
     filler: str = ""
     default: float = 0.0
     statistic: bool = False
+    lr_mult: float | None = None
+    decay_mult: float | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -104,14 +107,18 @@ class Node:
         return self.layer.definition.bound.sub(name)
 
     def lr_mult(self, index: int) -> float:
-        """lr_mult as written for parameter blob `index` (1 when not written); 0 for masked statistics."""
-        if index < len(self.setup.params) and self.setup.params[index].statistic:
-            return 0.0
+        """lr_mult in force for parameter blob `index`: forced by this Caffe, else as written, else 1."""
+        forced = self.setup.params[index].lr_mult if index < len(self.setup.params) else None
+        if forced is not None:
+            return forced
         spec = self.layer.definition.bound.entry("param", index)
         return 1.0 if spec is None else float(spec.value.get("lr_mult"))
 
     def decay_mult(self, index: int) -> float:
-        """decay_mult as written for parameter blob `index` (1 when not written)."""
+        """decay_mult in force for parameter blob `index`: forced by this Caffe, else as written, else 1."""
+        forced = self.setup.params[index].decay_mult if index < len(self.setup.params) else None
+        if forced is not None:
+            return forced
         spec = self.layer.definition.bound.entry("param", index)
         return 1.0 if spec is None else float(spec.value.get("decay_mult"))
 

@@ -124,9 +124,11 @@ class Context:
         filler: str = "",
         default: float = 0.0,
         statistic: bool = False,
+        lr_mult: float | None = None,
+        decay_mult: float | None = None,
     ) -> None:
-        """Declare the next parameter blob."""
-        self._blobs.append(ParamBlob(role, shape, filler, default, statistic))
+        """Declare the next parameter blob; lr_mult and decay_mult only where this Caffe overrides the file."""
+        self._blobs.append(ParamBlob(role, shape, filler, default, statistic, lr_mult, decay_mult))
 
     def top(self, shape: Shape | None) -> None:
         """Declare the shape of the next top; checks Blob::Reshape's own limits (sizes >= 0, INT_MAX, 32 axes)."""

@@ -1,4 +1,4 @@
-"""The overlays: how each fork's schema differs from BVLC's. One JSON file a dialect, from net/tools/make_overlays.py."""
+"""The overlays: how each fork's schema differs from BVLC's, a JSON file each, written by net/tools/make_overlays.py."""
 
 from __future__ import annotations
 

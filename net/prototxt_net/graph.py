@@ -1,0 +1,177 @@
+"""Connecting the layers of a phase: blob versions, in-place writes, and what Net::Init refuses about them.
+
+Caffe inserts a Split behind every blob version that is read twice, and only then connects; an in-place layer whose
+input has another reader stops being in place there and dies with "produced by multiple sources" (facts measured on
+BVLC Caffe). Here no Split is made; the readers of a version are counted instead.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from prototxt_net.file import Layer, NetFile
+from prototxt_net.finding import Problem, Related
+from prototxt_net.net import Blob, Node, PhaseNet
+from prototxt_net.phases import State, filtered
+from prototxt_net.shape import Shape
+
+
+def connect(file: NetFile, state: State, given: dict[str, Shape]) -> PhaseNet:
+    """The net of one phase with its blob versions; shapes are not known yet. Never raises."""
+    layers = filtered(file, state)
+    net = PhaseNet(file, state.phase, state.level, state.stages, [], [], given)
+    for layer in file.layers:
+        entries = layer.definition.bound.entries
+        if "include" in entries and "exclude" in entries:
+            net.problems.append(_problem(layer, "NET001", "exclude", _both_rules(layer)))
+    current: dict[str, Blob] = {}
+    nodes = net.nodes
+    for position, layer in enumerate(layers):
+        node = Node(layer, position)
+        nodes.append(node)
+        _connect_bottoms(node, current, net, layers)
+        _connect_tops(node, current, net)
+    for node in nodes:
+        if any(node.in_place):
+            _check_in_place(node, net)
+    return net
+
+
+def _connect_bottoms(node: Node, current: dict[str, Blob], net: PhaseNet, layers: list[Layer]) -> None:
+    bottoms: list[Blob | None] = []
+    for index, name in enumerate(node.layer.definition.bottoms):
+        blob = current.get(name)
+        if blob is None:
+            net.problems.append(_unknown_bottom(node, index, name, current, net, layers))
+        else:
+            blob.readers.append((node, index))
+        bottoms.append(blob)
+    node.bottoms = tuple(bottoms)
+
+
+def _connect_tops(node: Node, current: dict[str, Blob], net: PhaseNet) -> None:
+    definition = node.layer.definition
+    tops: list[Blob] = []
+    in_place: list[bool] = []
+    for index, name in enumerate(definition.tops):
+        here = index < len(definition.bottoms) and definition.bottoms[index] == name
+        old = current.get(name)
+        previous = node.bottoms[index] if here else None
+        if old is not None and not here:
+            net.problems.append(_duplicate_top(node, index, name, old))
+        blob = Blob(name, node, index, previous)
+        current[name] = blob
+        tops.append(blob)
+        in_place.append(here)
+    node.tops = tuple(tops)
+    node.in_place = tuple(in_place)
+
+
+def explicit_loss_weight(node: Node, top: int) -> float:
+    """The loss_weight written for a top, 0 when none is (an implicit weight makes no Split)."""
+    entry = node.layer.definition.bound.entry("loss_weight", top)
+    return 0.0 if entry is None else float(entry.value)
+
+
+def _check_in_place(node: Node, net: PhaseNet) -> None:
+    for index, blob in enumerate(node.tops):
+        old = blob.previous
+        if old is None or not node.in_place[index]:
+            continue
+        others = [(reader, at) for reader, at in old.readers if (reader, at) != (node, index)]
+        weighted = explicit_loss_weight(old.producer, old.top_index) != 0
+        if not others and not weighted:
+            continue
+        start, end = node.layer.at("top", index)
+        if others:
+            other, at = others[0]
+            where = other.layer.at("bottom", at)
+            what = f"'{other.name}' reads it too" if other is not node else "it reads that blob twice"
+            notes: tuple[Related, ...] = (Related(f"'{other.name}' reads '{old.name}' here", *where),)
+        else:
+            what = f"'{old.producer.name}' gives it an explicit loss_weight"
+            notes = (Related(f"'{old.name}' carries a loss_weight", *old.producer.layer.at("loss_weight")),)
+        net.problems.append(
+            Problem(
+                "NET004",
+                f"'{node.name}' overwrites '{old.name}' although {what}; Caffe splits the blob and then aborts with "
+                f"\"Top blob '{old.name}' produced by multiple sources.\" Give '{node.name}' its own top.",
+                start,
+                end,
+                related=notes,
+                data={"node": node, "top": index},
+            )
+        )
+
+
+def _both_rules(layer: Layer) -> str:
+    return (
+        f"'{layer.name}' has both include and exclude rules; Caffe aborts because it accepts only one kind. Keep one."
+    )
+
+
+def _duplicate_top(node: Node, index: int, name: str, old: Blob) -> Problem:
+    start, end = node.layer.at("top", index)
+    related = (Related(f"'{name}' is produced here", *old.producer.layer.at("top", old.top_index)),)
+    bottoms = node.layer.definition.bottoms
+    if name in bottoms and old.producer is not node:
+        at = bottoms.index(name)
+        return Problem(
+            "NET005",
+            f"top {index} of '{node.name}' repeats its bottom {at}; working in place needs the same position, so Caffe "
+            f"aborts with \"Top blob '{name}' produced by multiple sources.\" Reorder the bottoms or rename the top.",
+            start,
+            end,
+            related=related,
+            data={"node": node, "top": index},
+        )
+    return Problem(
+        "NET003",
+        f"top '{name}' of '{node.name}' is already produced by '{old.producer.name}'; Caffe aborts with "
+        f"\"Top blob '{name}' produced by multiple sources.\" Rename it.",
+        start,
+        end,
+        related=related,
+        data={"node": node, "top": index},
+    )
+
+
+def _unknown_bottom(
+    node: Node, index: int, name: str, current: dict[str, Blob], net: PhaseNet, layers: list[Layer]
+) -> Problem:
+    start, end = node.layer.at("bottom", index)
+    related: tuple[Related, ...] = ()
+    data: dict[str, object] = {"node": node, "bottom": index}
+    later = next((other for other in layers[node.position :] if name in other.tops), None)
+    elsewhere = next((other for other in net.file.layers if name in other.tops), None)
+    code = "NET002"
+    if later is not None:
+        why = f"It is produced below, by '{later.name}': move '{later.name}' above."
+        related = (Related(f"'{name}' is produced here", *later.at("top", later.tops.index(name))),)
+        data["later"] = later
+    elif elsewhere is not None:
+        code = "NET020" if elsewhere.bottoms else "NET002"
+        why = f"'{elsewhere.name}' produces it, but its include/exclude rules keep it out of this net."
+        related = (Related(f"'{name}' is produced here", *elsewhere.at("include")),)
+        data["producer"] = elsewhere
+    else:
+        near = get_close_matches(name, current.keys(), 1, 0.75)
+        if near:
+            why = f"Did you mean '{near[0]}'?"
+            data["near"] = near[0]
+        else:
+            why = "Nothing in this file produces it."
+    return Problem(
+        code,
+        f"'{node.name}' reads '{name}', which no layer above it produces in {net.phase}; Caffe aborts with "
+        f"\"Unknown bottom blob '{name}'\" before it creates any layer. {why}",
+        start,
+        end,
+        related=related,
+        data=data,
+    )
+
+
+def _problem(layer: Layer, code: str, path: str, message: str) -> Problem:
+    start, end = layer.at(path)
+    return Problem(code, message, start, end, data={"layer": layer})

@@ -1,0 +1,127 @@
+"""From a tree to a `NetFile`: bind each chunk once, gather its layers, find out what kind of file it is.
+
+What a chunk gives is cached on the chunk, so a keystroke binds one block again and the rest is looked up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prototxt_grammar.tree import Chunk, Field, Tree
+
+from prototxt_net.bind import Binder
+from prototxt_net.file import FileKind, Layer, LayerDef, NetFile
+from prototxt_net.finding import Problem
+from prototxt_net.message import Bound, Entry
+from prototxt_net.schema.load import schema as load_schema
+from prototxt_net.schema.model import Schema
+from prototxt_net.upgrade import input_layer, layer_def
+from prototxt_net.words import explain
+
+_ROOTS: dict[FileKind, str] = {"net": "NetParameter", "solver": "SolverParameter", "other": "LabelMap"}
+
+
+@dataclass(slots=True, eq=False)
+class BoundChunk:
+    """What one chunk says under one schema. Offsets are relative to the chunk."""
+
+    entries: dict[str, list[Entry]]
+    layers: list[LayerDef]
+    problems: list[Problem]
+
+
+def bind_chunk(chunk: Chunk, schema: Schema, root: str) -> BoundChunk:
+    """The chunk's fields as fields of the root message; cached on the chunk."""
+    key = (schema.dialect, root)
+    found: BoundChunk | None = chunk.cache.get(key)
+    if found is None:
+        binder = Binder(schema)
+        bound = binder.message(chunk.fields, schema.messages[root], None)
+        layers: list[LayerDef] = []
+        if root == "NetParameter":
+            blocks = [*bound.entries.pop("layer", ()), *bound.entries.pop("layers", ())]
+            blocks.sort(key=lambda entry: entry.node.start)
+            layers = [layer_def(entry, schema) for entry in blocks if isinstance(entry.value, Bound)]
+        found = BoundChunk(bound.entries, layers, binder.problems)
+        chunk.cache[key] = found
+    return found
+
+
+def file_kind(tree: Tree) -> FileKind:
+    """Whether the top-level fields are those of a net, of a solver, or of neither; a tie or an empty file is a net."""
+    base = load_schema("bvlc").messages
+    net, solver = base["NetParameter"].fields, base["SolverParameter"].fields
+    as_net = as_solver = as_other = 0
+    for chunk in tree.chunks:
+        counts: tuple[int, int, int] | None = chunk.cache.get("kind")
+        if counts is None:
+            names = [field.name for field in chunk.fields]
+            counts = (
+                sum(name in net for name in names),
+                sum(name in solver for name in names),
+                sum(name == "item" for name in names),
+            )
+            chunk.cache["kind"] = counts
+        as_net += counts[0]
+        as_solver += counts[1]
+        as_other += counts[2]
+    if as_other and not as_net and not as_solver:
+        return "other"
+    return "solver" if as_solver > as_net else "net"
+
+
+def read(tree: Tree, dialect: str, kind: FileKind | None = None) -> NetFile:
+    """Bind a tree to a dialect. Raises KeyError for an unknown dialect name, and nothing else, whatever the text."""
+    schema = load_schema(dialect)
+    kind = kind or file_kind(tree)
+    root_name = _ROOTS[kind]
+    if root_name not in schema.messages:  # a label map under a dialect that has none
+        return NetFile(tree, schema, kind, Bound(schema.messages["NetParameter"], schema, {}, None), {}, [], [])
+    layers: list[Layer] = []
+    entries: dict[str, list[Entry]] = {}
+    bases: dict[int, int] = {}
+    problems: list[Problem] = []
+    for base, chunk in zip(tree.starts, tree.chunks, strict=True):
+        bound = bind_chunk(chunk, schema, root_name)
+        for definition in bound.layers:
+            layers.append(Layer(definition, base, len(layers)))
+        for problem in bound.problems:
+            problems.append(explain(problem, schema).shifted(base))
+        for name, found in bound.entries.items():
+            _merge(name, found, base, schema.messages[root_name].fields[name].repeated, entries, bases, problems)
+    root = Bound(schema.messages[root_name], schema, entries, None)
+    if "input" in entries:
+        legacy = input_layer(root, schema)
+        if legacy is not None:
+            base = bases[id(legacy.node)]
+            layers = [Layer(legacy, base, 0), *(Layer(la.definition, la.base, la.index + 1) for la in layers)]
+    return NetFile(tree, schema, kind, root, bases, layers, problems)
+
+
+def _merge(
+    name: str,
+    found: list[Entry],
+    base: int,
+    repeated: bool,
+    entries: dict[str, list[Entry]],
+    bases: dict[int, int],
+    problems: list[Problem],
+) -> None:
+    have = entries.get(name)
+    for entry in found:
+        bases[id(entry.node)] = base
+    if have is None:
+        entries[name] = list(found)
+        return
+    if not repeated:
+        node: Field = found[0].node
+        problems.append(
+            Problem(
+                "SYN011",
+                f"`{name}` may appear once in a file; Caffe refuses the file instead of merging the two. Keep one.",
+                base + node.start,
+                base + node.name_end,
+                data={"field": name, "message": "", "kind": found[0].type.kind},
+            )
+        )
+    have.extend(found)

@@ -1,0 +1,171 @@
+"""Words for the binder's raw problems: what Caffe does, why, and what was probably meant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from difflib import get_close_matches
+
+from prototxt_grammar.tree import Field
+
+from prototxt_net.finding import Problem, Related
+from prototxt_net.schema import load
+from prototxt_net.schema.model import FieldType, Schema
+
+_WANTED = {
+    "integer": "an integer", "float": "a number", "bool": "true or false", "string": "a quoted string",
+    "enum": "an enum name without quotes", "range": "an integer in range",
+}  # fmt: skip
+
+
+def explain(problem: Problem, schema: Schema) -> Problem:
+    """The problem with its message (and data for the fix). Problems that have a message keep it."""
+    if problem.message:
+        return problem
+    maker = _MAKERS[problem.code]
+    return maker(problem, schema)
+
+
+def _list(names: tuple[str, ...], limit: int = 4) -> str:
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def nearest(word: str, known: object) -> str:
+    """The known spelling nearest to a word ("" when none is near); letter case alone counts as very near."""
+    candidates = list(known)  # type: ignore[call-overload]
+    folded = {name.lower(): name for name in candidates}
+    if word.lower() in folded:
+        return str(folded[word.lower()])
+    near = get_close_matches(word, candidates, 1, 0.7)
+    return str(near[0]) if near else ""
+
+
+def _unknown_field(problem: Problem, schema: Schema) -> Problem:
+    message, field = str(problem.data["message"]), str(problem.data["field"])
+    near = nearest(field, schema.messages[message].fields)
+    elsewhere = tuple(d for d in load.dialects_with_field(message, field) if d != schema.dialect)
+    owners = load.messages_with_field(schema.dialect, field)
+    text = f"`{message}` has no field `{field}` in {schema.dialect}; Caffe refuses the file."
+    if elsewhere:
+        text += f" It is a field of {_list(elsewhere)}: choose that dialect, or delete it."
+    elif near:
+        text += f" Did you mean `{near}`?"
+    elif owners and len(owners) <= 6:
+        text += f" `{field}` is a field of {_list(owners)}: it may be in the wrong block."
+    else:
+        text += " No known Caffe has it: delete it, or look for the fork that it came from."
+    data = {**problem.data, "near": near, "dialects": elsewhere, "owners": owners}
+    return replace(problem, message=text, data=data)
+
+
+def _unknown_enum(problem: Problem, schema: Schema) -> Problem:
+    type_ = problem.data["type"]
+    assert isinstance(type_, FieldType)
+    found, field = str(problem.data["found"]), str(problem.data["field"])
+    allowed = tuple(schema.enums[type_.type_name].values)
+    near = nearest(found, allowed)
+    elsewhere = tuple(d for d in load.dialects_with_enum_value(type_.type_name, found) if d != schema.dialect)
+    wrong_case = near.lower() == found.lower() and near != ""
+    text = f"`{found}` is not a value of `{field}` in {schema.dialect} (allowed: {_list(allowed, 12)}); "
+    text += "Caffe refuses the file."
+    if wrong_case:
+        text += f" Enum names are case sensitive: write `{near}`."
+    elif elsewhere:
+        text += f" {_list(elsewhere)} has it."
+    elif near:
+        text += f" Did you mean `{near}`?"
+    data = {**problem.data, "near": near, "dialects": elsewhere, "suggestion": near if wrong_case else ""}
+    return replace(problem, code="SYN010" if wrong_case else "SCH002", message=text, data=data)
+
+
+def _value_type(problem: Problem, schema: Schema) -> Problem:
+    type_ = problem.data["type"]
+    assert isinstance(type_, FieldType)
+    field, found = str(problem.data["field"]), str(problem.data["found"])
+    reason = str(problem.data.get("reason", ""))
+    if type_.kind == "message":
+        wanted = f"a message in braces: `{field} {{ ... }}`"
+    elif found in ("{", "<"):
+        wanted = "a plain value, not a message"
+    elif reason == "range" and type_.kind != "bool":
+        wanted = f"a value of type {type_.kind}"
+    else:
+        wanted = _WANTED.get(reason, type_.kind)
+    if reason == "integer" and type_.kind.startswith("u"):
+        wanted = "an integer that is not negative"
+    suggestion = _suggestion(type_, found, reason, schema)
+    text = f"`{field}` takes {wanted}, found `{_short(found)}`; Caffe refuses the file."
+    if suggestion:
+        text += f" Write `{suggestion}`."
+    return replace(problem, message=text, data={**problem.data, "suggestion": suggestion})
+
+
+def _suggestion(type_: FieldType, found: str, reason: str, schema: Schema) -> str:
+    """A rewrite that keeps the evident meaning, "" when there is none."""
+    inner = found[1:-1] if len(found) >= 2 and found[0] in "\"'" and found[-1] == found[0] else ""
+    if reason == "string" and found.replace("_", "").isalnum():
+        return f'"{found}"'
+    if reason == "integer":
+        text = inner or found
+        try:
+            number = float(text)
+        except ValueError:
+            return ""
+        if not number.is_integer() or (number < 0 and type_.kind.startswith("u")) or abs(number) > 2**53:
+            return ""
+        return str(int(number))
+    if reason == "float":
+        text = inner or found.removeprefix("+")
+        try:
+            float(text)
+        except ValueError:
+            return ""
+        return text if text != found else ""
+    if reason in ("bool", "range") and type_.kind == "bool":
+        word = (inner or found).lower()
+        return {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}.get(
+            word, ""
+        )
+    if reason == "enum" and inner:
+        return nearest(inner, schema.enums[type_.type_name].values)
+    return ""
+
+
+def _missing_colon(problem: Problem, schema: Schema) -> Problem:
+    field = problem.data["field"]
+    text = f"`{field}` holds a plain value, so it needs a colon and no braces. Write `{field}: ...`."
+    return replace(problem, code="SYN010", message=text + " Caffe refuses the file.")
+
+
+def _singular(problem: Problem, schema: Schema) -> Problem:
+    field, message = problem.data["field"], problem.data["message"]
+    if problem.data.get("list"):
+        text = f"`{field}` is not a repeated field of `{message}`, so a list `[...]` is refused. Give one value."
+        return replace(problem, message=text)
+    first = problem.data["first"]
+    assert isinstance(first, Field)
+    text = (
+        f"`{field}` may appear once in `{message}`; Caffe refuses the file instead of merging the two. "
+        f"{'Combine them.' if problem.data['kind'] == 'message' else 'Keep one.'}"
+    )
+    return replace(problem, message=text, related=(Related(f"first `{field}`", first.start, first.name_end),))
+
+
+def _required(problem: Problem, schema: Schema) -> Problem:
+    field, message = problem.data["field"], problem.data["message"]
+    text = f"`{message}` must have `{field}`: it is a required field without a default, so Caffe refuses the file."
+    return replace(problem, message=text)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+_MAKERS = {
+    "SCH001": _unknown_field,
+    "SCH002": _unknown_enum,
+    "SCH017": _required,
+    "SYN009": _missing_colon,
+    "SYN010": _value_type,
+    "SYN011": _singular,
+}

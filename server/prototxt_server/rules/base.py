@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from prototxt_net.file import Layer, NetFile
-from prototxt_net.finding import Finding, Fix, Related, Severity
+from prototxt_net.finding import Finding, Fix, Problem, Related, Severity
 from prototxt_net.net import Node, PhaseNet
 
 if TYPE_CHECKING:
@@ -101,6 +101,28 @@ class Rule:
             self.code, self.name, severity or self.severity, message, start, end, None, (),
             caffe_aborts=aborts, fix=fix, related=related,
         )  # fmt: skip
+
+
+class ProblemRule(Rule):
+    """A rule whose trigger lies where the net is read: it gives documentation, severity and fix to `Problem`s.
+
+    The engine turns every problem with this code (see `takes`) into a finding. Override `fix`; override `takes` to
+    claim only some of the problems of another code, given in `source_code`.
+    """
+
+    source_code: ClassVar[str] = ""
+
+    def takes(self, analysis: Analysis, problem: Problem) -> bool:
+        """Whether this rule speaks for the problem (its code is already `source_code or code`)."""
+        return True
+
+    def fix(self, analysis: Analysis, node: Node | None, problem: Problem) -> Fix | None:
+        """The fix for a problem (its offsets are already those of the whole text). node: the layer it came from."""
+        return None
+
+    def severity_of(self, analysis: Analysis, problem: Problem) -> Severity:
+        """The severity of one problem; the problem's own unless the rule knows better."""
+        return problem.severity
 
 
 R_ = TypeVar("R_", bound=type[Rule])

@@ -1,0 +1,217 @@
+"""Setting up the layers of a phase in file order: general CHECKs, then each entry's own, then the shapes of the tops.
+
+A set-up depends on the layer's text, its bottoms' shapes, the phase and the dialect, and is remembered under these;
+a keystroke therefore repeats it for the layers whose input changed.
+"""
+
+from __future__ import annotations
+
+from prototxt_net.file import LayerDef
+from prototxt_net.finding import Problem
+from prototxt_net.layers import Context, LayerType, Refused, entry_of
+from prototxt_net.net import Node, PhaseNet, SetUp
+from prototxt_net.schema import load
+from prototxt_net.schema.model import Schema
+from prototxt_net.shape import Shape, text
+from prototxt_net.words import nearest
+
+
+def set_up(net: PhaseNet) -> PhaseNet:
+    """Fill `setup` of every node and `shape` of every blob version. Never raises."""
+    schema = net.file.schema
+    phase = net.phase
+    given = net.given
+    for node in net.nodes:
+        definition = node.layer.definition
+        bottoms = tuple([None if blob is None else blob.shape for blob in node.bottoms])
+        own_phase = definition.bound.entries.get("phase")
+        key = (schema.dialect, own_phase[-1].value if own_phase else phase, bottoms)
+        found: SetUp | None = definition.cache.get(key)
+        if found is None:
+            found = _set_up(definition, bottoms, key[1], schema)
+            definition.cache[key] = found
+        node.setup = found
+        for blob, shape in zip(node.tops, found.tops, strict=False):
+            blob.shape = shape
+        if given and not bottoms:
+            for blob in node.tops:
+                blob.shape = given.get(blob.name, blob.shape)
+    return net
+
+
+def _set_up(definition: LayerDef, bottoms: tuple[Shape | None, ...], phase: str, schema: Schema) -> SetUp:
+    context = Context(definition, bottoms, phase, schema.dialect)
+    entry = entry_of(definition.type, schema.dialect)
+    tops = len(definition.tops)
+    if not _type_known(context, schema):
+        return context.result(tops)
+    if entry is None:
+        return context.result(tops)
+    if _counts_hold(context, entry):
+        try:
+            entry.set_up(context)
+        except Refused:
+            pass
+    result = context.result(tops)
+    extra = _parameter_specs(context, entry, result)
+    problems = tuple({(p.code, p.start, p.end, p.message): p for p in (*result.problems, *extra)}.values())
+    return SetUp(result.tops, result.params, result.macs, problems)
+
+
+def _type_known(s: Context, schema: Schema) -> bool:
+    """Whether this dialect registers the type; reports SCH003 or SCH012 when it certainly does not."""
+    type_ = s.layer.type
+    if type_ in schema.layer_types:
+        return True
+    written = s.layer.bound.entry("type")
+    if written is not None and not written.ok:
+        return False  # the value itself was refused already
+    if not type_:
+        s.expect(
+            False, "SCH012", f"layer '{s.layer.name}' has no type: Caffe aborts with \"Unknown layer type: \". Add `type`."
+        )
+        return False
+    if not schema.layer_types_known:
+        return True
+    near = nearest(type_, schema.layer_types)
+    elsewhere = tuple(d for d in load.dialects_with_layer_type(type_) if d != schema.dialect)
+    message = f"layer '{s.layer.name}': type `{type_}` is not registered in {schema.dialect}, so Caffe aborts when it "
+    message += "builds the net."
+    if elsewhere:
+        shown = ", ".join(elsewhere[:4]) + (f" and {len(elsewhere) - 4} more" if len(elsewhere) > 4 else "")
+        message += f" {shown} {'has' if len(elsewhere) == 1 else 'have'} it."
+    elif near:
+        message += f" Did you mean `{near}`?"
+    s.expect(False, "SCH003", message, "type", data={"near": "" if elsewhere else near, "dialects": elsewhere})
+    return False
+
+
+def _range(count: tuple[int, int | None]) -> str:
+    low, high = count
+    if high is None:
+        return f"at least {low}"
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _counts_hold(s: Context, entry: LayerType) -> bool:
+    """Layer::CheckBlobCounts, SetLossWeights and Net::AppendBottom's counts. False when set-up would not be reached."""
+    layer = s.layer
+    type_, name = layer.type, layer.name
+    low, high = entry.bottom_count(layer)
+    n = len(layer.bottoms)
+    good = s.expect(
+        n >= low and (high is None or n <= high),
+        "SHP001",
+        f"{type_} '{name}' takes {_range((low, high))} bottoms, {n} given; Caffe aborts.",
+        "bottom",
+    )
+    low, high = entry.top_count(layer)
+    m = len(layer.tops)
+    made = max(m, low) if entry.auto_top else m
+    good &= s.expect(
+        made >= low and (high is None or made <= high),
+        "SHP002",
+        f"{type_} '{name}' makes {_range((low, high))} tops, {m} given; Caffe aborts.",
+        "top",
+    )
+    if entry.equal and good:
+        good &= s.expect(
+            n == made,
+            "SHP002",
+            f"{type_} '{name}' makes one top for each bottom: {n} bottoms, {m} tops given; Caffe aborts.",
+            "top",
+        )
+    down = layer.bound.all("propagate_down")
+    good &= s.expect(
+        len(down) in (0, n),
+        "FRZ004",
+        f"'{name}' has {len(down)} propagate_down for {n} bottoms; Caffe aborts. Give none, or one per bottom.",
+        "propagate_down",
+        data={"given": len(down), "wanted": n},
+    )
+    weights = layer.bound.all("loss_weight")
+    good &= s.expect(
+        len(weights) in (0, made),
+        "NET017",
+        f"'{name}' has {len(weights)} loss_weight values for {made} tops; Caffe aborts. Give one per top.",
+        "loss_weight",
+        data={"given": len(weights), "wanted": made},
+    )
+    return good
+
+
+def _parameter_specs(s: Context, entry: LayerType, result: SetUp) -> list[Problem]:
+    """Net::Init: no more `param` blocks than the layer has blobs (reported by BN005 for batch normalisation)."""
+    given = len(s.layer.bound.entries.get("param", ()))
+    have = len(result.params)
+    if given <= have or any(problem.aborts for problem in result.problems):
+        return []
+    code = "BN005" if s.layer.type in ("BatchNorm", "BN") else "NET012"
+    start, end = s.place(f"param.{have}")
+    return [
+        Problem(
+            code,
+            f"'{s.layer.name}' has {given} param blocks for {have} parameter blobs; Caffe aborts with \"Too many params "
+            f'specified for layer {s.layer.name}". Delete the surplus.',
+            start,
+            end,
+            data={"have": have, "given": given},
+        )
+    ]
+
+
+def share_params(net: PhaseNet) -> None:
+    """Net::AppendParam for named parameters: shapes (STRICT) or counts (PERMISSIVE), and the multipliers, must agree."""
+    owners: dict[str, tuple[Node, int]] = {}
+    for node in net.nodes:
+        specs = node.layer.definition.bound.entries.get("param")
+        if not specs:
+            continue
+        for index, spec in enumerate(specs[: len(node.setup.params)]):
+            name = spec.value.get("name")
+            if not name:
+                continue
+            if name not in owners:
+                owners[name] = (node, index)
+                continue
+            _check_shared(net, name, owners[name], (node, index))
+
+
+def _check_shared(net: PhaseNet, name: str, owner: tuple[Node, int], sharer: tuple[Node, int]) -> None:
+    (a, i), (b, j) = owner, sharer
+    first, second = a.setup.params[i].shape, b.setup.params[j].shape
+    spec_a, spec_b = a.layer.bound.entries["param"][i].value, b.layer.bound.entries["param"][j].value
+    start, end = b.layer.at(f"param.{j}.name") if j == 0 else b.layer.at("param", j)
+    data: dict[str, object] = {"owner": a, "node": b, "name": name, "index": j}
+    if first is not None and second is not None and all(isinstance(d, int) for d in (*first, *second)):
+        permissive = spec_b.get("share_mode") == "PERMISSIVE"
+        ints = [[d for d in shape if isinstance(d, int)] for shape in (first, second)]
+        counts = []
+        for dims in ints:
+            count = 1
+            for dim in dims:
+                count *= dim
+            counts.append(count)
+        if (counts[0] != counts[1]) if permissive else (first != second):
+            net.problems.append(
+                Problem(
+                    "FRZ011",
+                    f"'{a.name}' and '{b.name}' share '{name}' but need {text(first)} and {text(second)}; Caffe aborts. "
+                    "Use two names, or equal shapes.",
+                    start,
+                    end,
+                    data=data,
+                )
+            )
+    for field in ("lr_mult", "decay_mult"):
+        if spec_a.has(field) and spec_b.has(field) and spec_a.get(field) != spec_b.get(field):
+            net.problems.append(
+                Problem(
+                    "FRZ010",
+                    f"'{a.name}' and '{b.name}' share '{name}' but give {field} {spec_a.get(field):g} and "
+                    f"{spec_b.get(field):g}; Caffe aborts. Give the same value, or only one.",
+                    start,
+                    end,
+                    data={**data, "field": field},
+                )
+            )

@@ -1,0 +1,168 @@
+"""Text -> findings. Pure: no I/O, no global state but memos that depend on the text alone; never raises on any text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import lru_cache
+
+from prototxt_grammar import parse
+from prototxt_net import dialect as dialects
+from prototxt_net.file import NetFile
+from prototxt_net.finding import Finding, Problem
+from prototxt_net.graph import connect
+from prototxt_net.net import Node, Phase, PhaseNet
+from prototxt_net.phases import State, active_phases, merged_state
+from prototxt_net.read import file_kind, read
+from prototxt_net.setup import set_up, share_params
+
+from prototxt_server import suppress
+from prototxt_server.analysis import Analysis, Settings, Source
+from prototxt_server.rules.base import ProblemRule, Rule
+from prototxt_server.rules.catalogue import load_all
+
+DOCS_URL = "https://github.com/prototxt-lsp/prototxt-lsp/blob/main/docs/rules/"
+
+
+def analyze(source: Source, settings: Settings = Settings(), previous: Analysis | None = None) -> Analysis:  # noqa: B008
+    """Everything the rules have to say about one text.
+
+    previous: the analysis of an earlier version of the same text; blocks that did not change are not read again. The
+    result is the same with and without it. Raises KeyError when `settings.dialect` names no dialect.
+    """
+    tree = parse(source.text, previous.tree if previous else None)
+    kind = file_kind(tree)
+    if settings.dialect == "auto":
+        verdict = dialects.detect(tree, kind)
+    else:
+        verdict = dialects.Verdict(settings.dialect, "as told")
+    file = read(tree, verdict.dialect, kind)
+    analysis = Analysis(source, settings, tree, file, [], [], verdict.why)
+    if kind == "net":
+        analysis.nets = build(file, settings)
+    analysis.findings = _findings(analysis)
+    return analysis
+
+
+def build(file: NetFile, settings: Settings) -> list[PhaseNet]:
+    """The nets of the phases that `settings` asks for, connected and set up."""
+    stages = frozenset(settings.stages)
+    given = dict(settings.shapes)
+    both: list[Phase] = ["TRAIN", "TEST"]
+    if settings.phase == "auto":
+        phases = active_phases(file, settings.level, stages)
+    else:
+        phases = both if settings.phase == "all" else [p for p in both if p == settings.phase]
+    nets = []
+    for phase in phases:
+        state = State(phase, settings.level, stages)
+        if settings.phase in ("auto", "all"):
+            state = merged_state(file, state)
+        net = set_up(connect(file, state, given))
+        share_params(net)
+        nets.append(net)
+    return nets
+
+
+# -- rules ---------------------------------------------------------------------------------------------------------
+@lru_cache(maxsize=64)
+def active_rules(
+    select: tuple[str, ...], extend: tuple[str, ...], ignore: tuple[str, ...]
+) -> tuple[tuple[Rule, ...], dict[str, tuple[ProblemRule, ...]]]:
+    """The rules that speak under a selection: those with a procedure of their own, and by problem code the others."""
+    own: list[Rule] = []
+    fed: dict[str, list[ProblemRule]] = {}
+    for rule in load_all():
+        if not is_selected(rule, select, extend, ignore):
+            continue
+        if isinstance(rule, ProblemRule):
+            fed.setdefault(rule.source_code or rule.code, []).append(rule)
+        if type(rule).check_net is not Rule.check_net or type(rule).check_file is not Rule.check_file:
+            own.append(rule)
+    # A rule that claims some problems of another code goes before that code's own rule.
+    ordered = {code: tuple(sorted(rules, key=lambda r: r.code == code)) for code, rules in fed.items()}
+    return tuple(own), ordered
+
+
+def is_selected(rule: Rule, select: tuple[str, ...], extend: tuple[str, ...], ignore: tuple[str, ...]) -> bool:
+    """Whether a rule speaks; the longest matching prefix decides between `select` and `ignore`."""
+
+    def longest(prefixes: tuple[str, ...]) -> int:
+        return max((len(p) for p in prefixes if rule.code.startswith(p) or rule.name == p), default=0)
+
+    chosen = longest(extend)
+    if select:
+        chosen = max(chosen, 1 if "ALL" in select else 0, longest(select))
+    elif rule.default_on:
+        chosen = max(chosen, 1)
+    return chosen > longest(ignore) or (chosen > 0 and not longest(ignore))
+
+
+def _findings(analysis: Analysis) -> list[Finding]:
+    settings = analysis.settings
+    rules, fed = active_rules(settings.select, settings.extend_select, settings.ignore)
+    family_of = analysis.file.dialect
+    found: dict[tuple[object, ...], Finding] = {}
+    for finding in _raw_findings(analysis, rules, fed, family_of):
+        key = (finding.code, finding.start, finding.end, finding.message, finding.severity)
+        have = found.get(key)
+        if have is None:
+            found[key] = finding
+        elif set(finding.phases) - set(have.phases):
+            found[key] = replace(have, phases=(*have.phases, *(p for p in finding.phases if p not in have.phases)))
+    dialect = analysis.file.dialect
+    result = [replace(f, dialect=dialect, url=f"{DOCS_URL}{f.code}.md") for f in found.values()]
+    result.sort(key=lambda f: (f.start, f.end, f.code))
+    return suppress.apply(result, analysis)
+
+
+def _raw_findings(
+    analysis: Analysis, rules: tuple[Rule, ...], fed: dict[str, tuple[ProblemRule, ...]], dialect: str
+) -> Iterator[Finding]:
+    for problem in analysis.file.problems:
+        yield from _from_problem(analysis, fed, problem, None, ())
+    for net in analysis.nets:
+        phases = (net.phase,)
+        for problem in net.problems:
+            yield from _from_problem(analysis, fed, problem, None, phases)
+        for node in net.nodes:
+            if node.setup.problems:
+                for problem in node.setup.problems:
+                    yield from _from_problem(analysis, fed, problem.shifted(node.layer.base), node, phases)
+    for rule in rules:
+        if rule.dialects and dialect not in rule.dialects:
+            continue
+        for net in analysis.nets:
+            yield from _with_phase(rule.check_net(net), net.phase)
+        yield from rule.check_file(analysis)
+
+
+def _with_phase(findings: Iterable[Finding], phase: str) -> Iterator[Finding]:
+    for finding in findings:
+        yield finding if finding.phases else replace(finding, phases=(phase,))
+
+
+def _from_problem(
+    analysis: Analysis,
+    fed: dict[str, tuple[ProblemRule, ...]],
+    problem: Problem,
+    node: Node | None,
+    phases: tuple[str, ...],
+) -> Iterator[Finding]:
+    for rule in fed.get(problem.code, ()):
+        if not rule.takes(analysis, problem):
+            continue
+        layer = node.name if node is not None else _layer_name(analysis, problem)
+        yield Finding(
+            rule.code, rule.name, rule.severity_of(analysis, problem), problem.message, problem.start, problem.end,
+            layer, phases, caffe_aborts=problem.aborts, fix=rule.fix(analysis, node, problem), related=problem.related,
+        )  # fmt: skip
+        return
+
+
+def _layer_name(analysis: Analysis, problem: Problem) -> str | None:
+    for layer in analysis.file.layers:
+        start, end = layer.span()
+        if start <= problem.start < end:
+            return layer.name
+    return None

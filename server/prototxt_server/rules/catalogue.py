@@ -1,0 +1,24 @@
+"""All rules: every module in the folders beside this file is imported once, which registers its rules."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+
+from prototxt_server.rules import base
+
+GROUPS = ("bn", "frz", "syn", "sch", "net", "shp", "ini", "sol", "dat", "los", "sty")
+
+
+@cache
+def load_all() -> tuple[base.Rule, ...]:
+    """Every rule, by code."""
+    for group in GROUPS:
+        try:
+            package = importlib.import_module(f"prototxt_server.rules.{group}")
+        except ModuleNotFoundError:
+            continue
+        for info in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{info.name}")
+    return tuple(base.registered())

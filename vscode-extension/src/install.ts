@@ -1,0 +1,67 @@
+/** "Install Server": pip, in a terminal where the user sees what it does, then a start of the server. */
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { commands, type Disposable, env, ProcessExecution, Task, tasks, TaskScope, Uri, window } from 'vscode';
+import { installable, MINIMUM_PYTHON, type Choice } from './interpreter';
+import { ownPython } from './launch';
+import { INSTALL_SERVER, SHOW_LOG } from './names';
+
+const DOWNLOADS = 'https://www.python.org/downloads/';
+
+/** Says why nothing runs and offers the way out that fits. */
+export async function offerWaysOut(failure: string, choice: Choice | undefined): Promise<void> {
+  const canInstall = choice !== undefined && installable(choice) !== undefined;
+  const buttons = [canInstall ? 'Install Server' : 'Get Python', 'Open Settings', 'Show Log'];
+  // Without a choice no Python was looked for: the command of the settings, or the server itself, is at fault.
+  const pressed = await window.showErrorMessage(failure, ...(choice ? buttons : buttons.slice(1)));
+  if (pressed === 'Install Server') await commands.executeCommand(INSTALL_SERVER);
+  if (pressed === 'Get Python') await env.openExternal(Uri.parse(DOWNLOADS));
+  if (pressed === 'Open Settings') await commands.executeCommand('workbench.action.openSettings', 'prototxt.interpreter');
+  if (pressed === 'Show Log') await commands.executeCommand(SHOW_LOG);
+}
+
+/**
+ * Installs the server for the first Python that is new enough: into its own virtual environment if it is one,
+ * else into an environment of this extension, so that neither a managed system nor another project is touched.
+ * Resolves to true when pip succeeded.
+ */
+export async function installServer(choice: Choice, where: { readonly extension: Uri; readonly storage: Uri }): Promise<boolean> {
+  const found = installable(choice);
+  if (!found) {
+    void window.showErrorMessage(`Installing the prototxt server needs Python ${MINIMUM_PYTHON.join('.')} or newer.`);
+    return false;
+  }
+  let python: readonly [string, ...string[]] = found.candidate.command;
+  if (!found.facts.venv) {
+    const own = ownPython(where.storage);
+    const folder = path.dirname(path.dirname(own));
+    if (!(await runTask('Make an environment for the prototxt server', [...python, '-m', 'venv', '--clear', folder]))) return false;
+    python = [own];
+  }
+  return runTask('Install the prototxt server', [...python, '-m', 'pip', 'install', '--upgrade', await requirement(where.extension)]);
+}
+
+/** The wheel that came with this extension, so that client and server are of one version; else the published one. */
+async function requirement(extension: Uri): Promise<string> {
+  const bundled = path.join(extension.fsPath, 'bundled');
+  const files = await fs.promises.readdir(bundled).catch(() => [] as string[]);
+  const wheel = files.find((name) => /^prototxt_lsp-.*\.whl$/.test(name));
+  return wheel ? path.join(bundled, wheel) : 'prototxt-lsp';
+}
+
+/** Runs a program in the terminal panel, without a shell: paths need no quoting. */
+async function runTask(name: string, [program, ...args]: string[]): Promise<boolean> {
+  const task = new Task({ type: 'process' }, TaskScope.Workspace, name, 'Prototxt', new ProcessExecution(program as string, args), []);
+  const listeners: Disposable[] = [];
+  const succeeded = new Promise<boolean>((resolve) => {
+    tasks.onDidEndTaskProcess((end) => end.execution.task.name === name && resolve(end.exitCode === 0), undefined, listeners);
+    // Comes last, and alone where the program could not be started at all.
+    tasks.onDidEndTask((end) => end.execution.task.name === name && resolve(false), undefined, listeners);
+  });
+  try {
+    await tasks.executeTask(task);
+    return await succeeded;
+  } finally {
+    for (const listener of listeners) listener.dispose();
+  }
+}

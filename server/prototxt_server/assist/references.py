@@ -1,0 +1,48 @@
+"""From a blob's name to its writer, and to everything that reads or writes the same storage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prototxt_net.file import Layer
+from prototxt_server.analysis import Analysis
+from prototxt_server.assist.blobs import chain, use_at
+from prototxt_server.assist.locate import locate
+
+
+@dataclass(slots=True, frozen=True, order=True)
+class Place:
+    """A place in the text; writes: a top stands there, else a bottom."""
+
+    start: int
+    end: int
+    writes: bool
+
+
+def definition(analysis: Analysis, offset: int) -> list[Place]:
+    """Where the version of the blob under the cursor is written, once for each writer that the phases have."""
+    use = use_at(analysis, locate(analysis, offset))
+    if use is None:
+        return []
+    found = {_place(blob.producer.layer, "top", blob.top_index) for _, blob in use.blobs}
+    return sorted(place for place in found if place is not None)
+
+
+def references(analysis: Analysis, offset: int) -> list[Place]:
+    """All tops and bottoms, in any phase, that stand for the storage of the blob under the cursor."""
+    use = use_at(analysis, locate(analysis, offset))
+    if use is None:
+        return []
+    found = {_place(use.layer, use.role, use.index)}
+    for _, blob in use.blobs:
+        for version in chain(blob):
+            found.add(_place(version.producer.layer, "top", version.top_index))
+            found |= {_place(node.layer, "bottom", index) for node, index in version.readers}
+    return sorted(place for place in found if place is not None)
+
+
+def _place(layer: Layer, role: str, index: int) -> Place | None:
+    entry = layer.bound.entry(role, index)
+    if entry is None:
+        return None
+    return Place(layer.base + entry.start, layer.base + entry.end, role == "top")

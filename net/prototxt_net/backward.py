@@ -1,0 +1,113 @@
+"""Which layers get a gradient: Net::Init's bookkeeping, step by step (read in BVLC's net.cpp, parts measured).
+
+1. Forward over the layers: a layer needs backward when a bottom needs it or one of its own blobs has lr_mult other
+   than 0. `propagate_down[i]` replaces the need of bottom i. BatchNorm masks its statistics in a private copy of its
+   parameters, so an unlisted statistic counts as lr_mult 1 here although it never changes (measured).
+2. Backward over the layers: those that lead to no loss are switched off, and those whose tops are all marked "skip".
+   The Split that Caffe puts behind a version with several readers skips only when every reader does.
+3. `force_backward: true` switches everything on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from prototxt_net.batchnorm import norm_family
+from prototxt_net.flow import loss_weights
+from prototxt_net.layers.base import entry_of
+from prototxt_net.net import Blob, Node, PhaseNet
+
+
+@dataclass(slots=True)
+class Backward:
+    """layers: those whose Backward runs. bottoms: (layer, bottom index) pairs whose diff is computed.
+
+    under_loss: layers that lead to a loss. cut: layers that lead to a loss but are switched off because a
+    `propagate_down: false` stands on every path.
+    """
+
+    layers: set[Node] = field(default_factory=set)
+    bottoms: set[tuple[Node, int]] = field(default_factory=set)
+    under_loss: set[Node] = field(default_factory=set)
+    cut: set[Node] = field(default_factory=set)
+
+
+def backward(net: PhaseNet) -> Backward:
+    """The outcome for the net of one phase (made for TRAIN; TEST nets never run it)."""
+    known: Backward | None = net.facts.get("backward")
+    if known is None:
+        known = net.facts["backward"] = _simulate(net)
+    return known
+
+
+def _simulate(net: PhaseNet) -> Backward:
+    out = Backward()
+    _forwards(net, out)
+    _backwards(net, out)
+    if net.file.root.get("force_backward"):
+        out.layers = set(net.nodes)
+        out.bottoms = {(node, i) for node in net.nodes for i in range(len(node.bottoms))}
+        out.cut.clear()
+    return out
+
+
+def _forwards(net: PhaseNet, out: Backward) -> None:
+    needed: set[Blob] = set()
+    for node in net.nodes:
+        written = node.layer.definition.bound.all("propagate_down")
+        need = any(blob in needed for blob in node.bottoms if blob is not None) or _own_rate(net, node)
+        for index, blob in enumerate(node.bottoms):
+            asked = bool(written[index]) if index < len(written) else blob in needed
+            if asked:
+                out.bottoms.add((node, index))
+        if need:
+            out.layers.add(node)
+            needed.update(node.tops)
+
+
+def _own_rate(net: PhaseNet, node: Node) -> bool:
+    """Whether a blob of the layer has lr_mult other than 0 as Net::Init reads it."""
+    count = len(node.setup.params)
+    if not count:
+        return entry_of(node.layer.definition.type, net.dialect) is None and bool(node.bottoms)
+    specs = node.layer.definition.bound.all("param")
+    own = norm_family(node, net.dialect)
+    if own in ("B", "S") and node.layer.definition.type == "BatchNorm" and len(specs) == 3:
+        return own == "S"  # the upgrade writes 0 into all three; SSD's clears them, so they count as 1
+    return any(i >= len(specs) or specs[i].get("lr_mult") != 0 for i in range(count))
+
+
+def _backwards(net: PhaseNet, out: Backward) -> None:
+    dialect = net.dialect
+    for node in reversed(net.nodes):
+        weights = loss_weights(node, dialect)
+        leads = any(weights) or (not node.tops and bool(weights))
+        skip = bool(node.tops)
+        for index, top in enumerate(node.tops):
+            if any(reader in out.under_loss for reader, _ in top.readers):
+                leads = True
+            if weights[index] or not top.readers or any(pair in out.bottoms for pair in top.readers):
+                skip = False
+        if not node.tops:
+            leads = _automatic_loss(node, dialect)
+        if node in out.layers and skip:
+            out.layers.discard(node)
+            _drop_bottoms(node, out)
+            if leads:
+                out.cut.add(node)
+        if leads:
+            out.under_loss.add(node)
+        else:
+            out.layers.discard(node)
+            _drop_bottoms(node, out)
+
+
+def _automatic_loss(node: Node, dialect: str) -> bool:
+    """A loss layer without a top gets an automatic one, with weight 1."""
+    entry = entry_of(node.layer.definition.type, dialect)
+    return entry is not None and entry.loss and entry.auto_top
+
+
+def _drop_bottoms(node: Node, out: Backward) -> None:
+    for index in range(len(node.bottoms)):
+        out.bottoms.discard((node, index))

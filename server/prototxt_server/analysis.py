@@ -31,10 +31,14 @@ class Settings:
 
 @dataclass(slots=True, frozen=True)
 class Source:
-    """A text to analyse. path: for messages and cross-file look-ups, "" for an unsaved buffer."""
+    """A text to analyse. path: for messages and cross-file look-ups, "" for an unsaved buffer.
+
+    encoding_problem: why the file's bytes are not plain UTF-8 ("" when they are); the text then holds replacements.
+    """
 
     text: str
     path: str = ""
+    encoding_problem: str = ""
 
 
 @dataclass(slots=True, eq=False)

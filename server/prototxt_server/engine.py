@@ -95,7 +95,7 @@ def is_selected(rule: Rule, select: tuple[str, ...], extend: tuple[str, ...], ig
         chosen = max(chosen, 1 if "ALL" in select else 0, longest(select))
     elif rule.default_on:
         chosen = max(chosen, 1)
-    return chosen > longest(ignore) or (chosen > 0 and not longest(ignore))
+    return chosen > longest(ignore)
 
 
 def _findings(analysis: Analysis) -> list[Finding]:

@@ -1,0 +1,75 @@
+"""A finding with rows and columns: the record of the contract, which every format starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from prototxt_grammar import LineIndex
+from prototxt_net.finding import Finding, Fix
+
+
+@dataclass
+class FileFindings:
+    """The findings of one file, with its text."""
+
+    filename: str
+    text: str
+    findings: list[Finding]
+
+    @cached_property
+    def lines(self) -> LineIndex:
+        """Offsets -> rows and columns of this text."""
+        return LineIndex(self.text)
+
+    def location(self, offset: int) -> dict[str, int]:
+        """1-based row and column; columns count code points."""
+        row, column = self.lines.position(offset)
+        return {"row": row + 1, "column": column + 1}
+
+
+def fix_record(file: FileFindings, fix: Fix | None) -> dict[str, Any] | None:
+    """A fix as the contract has it."""
+    if fix is None:
+        return None
+    return {
+        "applicability": fix.applicability,
+        "message": fix.message,
+        "edits": [
+            {
+                "location": file.location(edit.start),
+                "end_location": file.location(edit.end),
+                "content": edit.content,
+            }
+            for edit in fix.edits
+        ],
+    }
+
+
+def record(file: FileFindings, finding: Finding) -> dict[str, Any]:
+    """A finding as the contract's JSON object."""
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity,
+        "message": finding.message,
+        "filename": file.filename,
+        "location": file.location(finding.start),
+        "end_location": file.location(finding.end),
+        "layer": finding.layer,
+        "phases": list(finding.phases),
+        "dialect": finding.dialect,
+        "caffe_aborts": finding.caffe_aborts,
+        "fix": fix_record(file, finding.fix),
+        "related": [
+            {
+                "message": related.message,
+                "filename": related.filename or file.filename,
+                "location": file.location(related.start),
+                "end_location": file.location(related.end),
+            }
+            for related in finding.related
+        ],
+        "url": finding.url,
+    }

@@ -1,0 +1,136 @@
+"""Edits that several rules make: delete, replace, rename, insert a sibling, give an in-place layer its own top.
+
+All offsets are into the whole text. What stands beside the edited field (comments, indentation, the neighbours' style)
+stays as it is.
+"""
+
+from __future__ import annotations
+
+from prototxt_grammar.edits import Edit
+from prototxt_net.file import Layer, NetFile
+from prototxt_net.message import Bound, Entry
+
+
+def value_edit(layer: Layer, entry: Entry, text: str) -> Edit:
+    """Replace the value of a field of a layer."""
+    return Edit(layer.base + entry.start, layer.base + entry.end, text)
+
+
+def string_edit(layer: Layer, entry: Entry, text: str) -> Edit:
+    """Replace a string value, keeping its kind of quotes."""
+    node = entry.value_node
+    quote = getattr(node, "text", '"')[:1]
+    quote = quote if quote in ("'", '"') else '"'
+    return value_edit(layer, entry, f"{quote}{text}{quote}")
+
+
+def delete(text: str, start: int, end: int) -> Edit:
+    """Delete `text[start:end]`, a separator behind it, and its line when nothing else is on it (a comment stays)."""
+    behind = _skip_blanks(text, end)
+    if text[behind : behind + 1] in (",", ";"):
+        end = behind + 1
+        behind = _skip_blanks(text, end)
+    line_start = _line_start(text, start)
+    if text[line_start:start].strip():  # other fields before it on the line
+        while text[start - 1] in " \t":
+            start -= 1
+        return Edit(start, end, "")
+    if text[behind : behind + 2] == "\r\n":
+        return Edit(line_start, behind + 2, "")
+    if behind >= len(text) or text[behind] in "\r\n":
+        return Edit(line_start, min(behind + 1, len(text)), "")
+    return Edit(start, behind, "")
+
+
+def _skip_blanks(text: str, offset: int) -> int:
+    while offset < len(text) and text[offset] in " \t":
+        offset += 1
+    return offset
+
+
+def _line_start(text: str, offset: int) -> int:
+    return max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
+
+
+def delete_entry(text: str, base: int, entry: Entry) -> Edit:
+    """Delete a whole field (name to value)."""
+    return delete(text, base + entry.node.start, base + entry.node.end)
+
+
+def indent_of(text: str, offset: int) -> str:
+    """The blanks at the start of the line that `offset` is on."""
+    start = _line_start(text, offset)
+    return text[start : _skip_blanks(text, start)]
+
+
+def newline_of(text: str) -> str:
+    """The line ending that the text uses first."""
+    at = text.find("\n")
+    if at > 0 and text[at - 1] == "\r":
+        return "\r\n"
+    return "\n"
+
+
+def insert_after(text: str, base: int, entry: Entry, field: str) -> Edit:
+    """Insert a field behind another one of the same message: on a line of its own, or on the same line in a one-line
+    message. `field` may have several lines, without their indentation.
+    """
+    end = base + entry.node.end
+    start = base + entry.node.start
+    if text[_line_start(text, start) : start].strip():
+        return Edit(end, end, " " + " ".join(part.strip() for part in field.splitlines()))
+    pad = newline_of(text) + indent_of(text, start)
+    return Edit(end, end, pad + field.replace("\n", pad))
+
+
+def insert_into(text: str, base: int, message: Bound, field: str) -> Edit | None:
+    """Insert a field as the last one of a message that is written; None when it is not."""
+    last: Entry | None = None
+    for entries in message.entries.values():
+        for entry in entries:
+            if last is None or entry.node.end > last.node.end:
+                last = entry
+    if last is not None:
+        return insert_after(text, base, last, field)
+    if message.node is None:
+        return None
+    at = base + message.node.start + 1
+    return Edit(at, at, f" {field}")
+
+
+def fresh_blob_name(file: NetFile, wanted: str) -> str:
+    """`wanted`, or `wanted_1`, ... : a name that no blob of the file has."""
+    taken = {name for layer in file.layers for name in (*layer.tops, *layer.bottoms)}
+    name, count = wanted, 0
+    while name in taken or not name:
+        count += 1
+        name = f"{wanted or 'blob'}_{count}"
+    return name
+
+
+def own_top(file: NetFile, layer: Layer, top: int) -> tuple[Edit, ...]:
+    """Give top `top` of a layer a new name and follow it through all later readers and in-place layers.
+
+    Empty when that cannot be done by renaming alone: the layer is not in every phase, or the name is produced again.
+    """
+    if layer.bound.has("include") or layer.bound.has("exclude"):
+        return ()
+    old = layer.tops[top]
+    new = fresh_blob_name(file, layer.name or old)
+    edits = _rename(layer, "top", top, new)
+    for later in file.layers[layer.index + 1 :]:
+        for index, name in enumerate(later.bottoms):
+            if name == old:
+                edits += _rename(later, "bottom", index, new)
+        for index, name in enumerate(later.tops):
+            if name != old:
+                continue
+            if index >= len(later.bottoms) or later.bottoms[index] != old:
+                return ()
+            edits += _rename(later, "top", index, new)
+    return tuple(edits)
+
+
+def _rename(layer: Layer, field: str, index: int, new: str) -> list[Edit]:
+    entry = layer.bound.entry(field, index)
+    return [] if entry is None else [string_edit(layer, entry, new)]

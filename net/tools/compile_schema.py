@@ -4,7 +4,7 @@
 
 Reads   schema/bvlc/*.proto            messages, fields, enums of BVLC Caffe; a comment before each is its documentation
         schema/bvlc/layer_types.txt    the layer types that BVLC Caffe registers, one a line
-        schema/overlays/docs.toml      documentation of the forks' own messages, fields and enum values
+        schema/overlays/docs/*.toml    documentation of the forks' own messages, fields and enum values
 Writes  schema/_generated/bvlc.py      tables without documentation: imported on every run
         schema/_generated/docs.py      BVLC's documentation: imported when a hover asks
         schema/_generated/fork_docs.py the forks' documentation: likewise
@@ -19,15 +19,16 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from prototxt_net.schema import declaration
 
 SCHEMA = Path(__file__).resolve().parents[1] / "prototxt_net" / "schema"
-FILES = tuple(
-    "common net layers weights normalization activations shape losses data solver legacy".split()  # in schema order
-)
+NET = ("common", "net", "layers", "weights", "normalization", "activations", "shape", "losses", "data")
+FILES = (*NET, "solver", "legacy")  # in the order of the compiled schema
 ENUM_VALUE = re.compile(r"(\w+) = (-?\d+)")
 HEAD = '"""{}\n\nWritten by net/tools/compile_schema.py; do not edit."""\n\nfrom __future__ import annotations\n'
 
@@ -120,28 +121,33 @@ def documentation(sources: Sources) -> str:
     return "\n".join(lines)
 
 
-def fork_documentation(text: str) -> str:
-    """The text of _generated/fork_docs.py, from that of docs.toml; dialect "" is every dialect that has it."""
-    parsed = tomllib.loads(text)
-    messages, fields, values = {}, {}, {}
-    for dialect, owners in parsed.items():
-        scope = "" if dialect == "any" else dialect
-        for owner, entries in owners.items():
-            for name, doc in entries.items():
-                if name == "_":
-                    messages[scope, owner] = doc.strip()
-                elif name.startswith("="):
-                    values[scope, owner, name[1:]] = doc.strip()
-                else:
-                    fields[scope, owner, name] = doc.strip()
-    lines = [HEAD.format('What overlays/docs.toml says, by dialect ("" is any), message or enum, and name.')]
+def fork_documentation(files: list[Path]) -> str:
+    """The text of _generated/fork_docs.py. A table is [dialect."Message or Enum"], dialect `any` for every fork.
+
+    Its keys are fields, `_` for the message itself, "=NAME" for a value of an enum. Raises ValueError on a repetition.
+    """
+    messages: dict[tuple[str, ...], str] = {}
+    fields: dict[tuple[str, ...], str] = {}
+    values: dict[tuple[str, ...], str] = {}
+    for path in files:
+        for dialect, owners in tomllib.loads(path.read_text(encoding="utf-8")).items():
+            for owner, entries in owners.items():
+                for name, doc in entries.items():
+                    key: tuple[str, ...] = ("" if dialect == "any" else dialect, owner)
+                    table = messages if name == "_" else values if name.startswith("=") else fields
+                    if table is not messages:
+                        key = (*key, name.removeprefix("="))
+                    if key in table:
+                        raise ValueError(f"{path.name} repeats {key}")
+                    table[key] = doc.strip()
+    lines = [HEAD.format('What overlays/docs/*.toml say, by dialect ("" is any), message or enum, and name.')]
     lines += _table("MESSAGES", "tuple[str, str]", messages)
     lines += _table("FIELDS", "tuple[str, str, str]", fields)
     lines += _table("VALUES", "tuple[str, str, str]", values)
     return "\n".join(lines)
 
 
-def _table(name: str, key: str, entries: dict[str, str] | dict[tuple[str, ...], str]) -> list[str]:
+def _table(name: str, key: str, entries: Mapping[Any, str]) -> list[str]:
     return [f"{name}: dict[{key}, str] = {{", *(f"    {k!r}: {doc!r}," for k, doc in entries.items()), "}", ""]
 
 
@@ -151,7 +157,7 @@ def outputs() -> dict[Path, str]:
     for name in FILES:
         read_proto((SCHEMA / "bvlc" / f"{name}.proto").read_text(encoding="utf-8"), sources)
     layer_types = (SCHEMA / "bvlc" / "layer_types.txt").read_text(encoding="utf-8").split()
-    forks = (SCHEMA / "overlays" / "docs.toml").read_text(encoding="utf-8")
+    forks = sorted((SCHEMA / "overlays" / "docs").glob("*.toml"))
     generated = SCHEMA / "_generated"
     return {
         generated / "bvlc.py": tables(sources, layer_types),

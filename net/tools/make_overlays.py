@@ -4,7 +4,7 @@
 
 FACTS/schema/<dialect>.json holds each fork's messages and enums as protoc read them, FACTS/layers.json the layer types
 each registers. What is written is only how a fork differs from BVLC (form: prototxt_net/schema/overlay.py), and
-schema/bvlc/layer_types.txt. BVLC's own schema is kept by hand in schema/bvlc/*.proto; a test compares it with the facts.
+schema/bvlc/layer_types.txt. BVLC's own schema is kept by hand, in schema/bvlc/*.proto; a test compares it with them.
 """
 
 from __future__ import annotations
@@ -96,19 +96,21 @@ def layer_types_of(dialect: str, layers: Facts) -> LayerTypes:
     return LayerTypes(known=known, added=sorted(own - trunk), removed=sorted(trunk - own))
 
 
-def main(facts: Path) -> None:
-    """Writes one overlay a dialect, and BVLC's layer types."""
+def outputs(facts: Path) -> dict[Path, str]:
+    """Each file to write and its text: one overlay a dialect, and BVLC's layer types."""
     layers = json.loads((facts / "layers.json").read_text(encoding="utf-8"))
     trunk = json.loads((facts / "schema" / "bvlc.json").read_text(encoding="utf-8"))
+    types = sorted(layers["registered_types_by_dialect"]["bvlc"])
+    written = {FOLDER.parent / "bvlc" / "layer_types.txt": "\n".join(types) + "\n"}
     for dialect in DIALECTS[1:]:
         fork = json.loads((facts / "schema" / f"{dialect}.json").read_text(encoding="utf-8"))
         overlay = difference(trunk, fork, layer_types_of(dialect, layers))
-        (FOLDER / f"{dialect}.json").write_text(json.dumps(overlay, indent=1) + "\n", encoding="utf-8")
-    types = sorted(layers["registered_types_by_dialect"]["bvlc"])
-    (FOLDER.parent / "bvlc" / "layer_types.txt").write_text("\n".join(types) + "\n", encoding="utf-8")
+        written[FOLDER / f"{dialect}.json"] = json.dumps(overlay, indent=1) + "\n"
+    return written
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    main(Path(sys.argv[1]))
+    for path, text in outputs(Path(sys.argv[1])).items():
+        path.write_text(text, encoding="utf-8")

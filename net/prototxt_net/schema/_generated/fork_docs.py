@@ -1,4 +1,4 @@
-"""What overlays/docs.toml says, by dialect ("" is any), message or enum, and name.
+"""What overlays/docs/*.toml say, by dialect ("" is any), message or enum, and name.
 
 Written by net/tools/compile_schema.py; do not edit."""
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,7 +122,7 @@ def documentation(sources: Sources) -> str:
 
 
 def fork_documentation(files: list[Path]) -> str:
-    """The text of _generated/fork_docs.py. A table is [dialect."Message or Enum"], dialect `any` for every fork.
+    """The text of _generated/fork_docs.py. A table is ["dialect,dialect"."Message or Enum"], or [any.…] for every fork.
 
     Its keys are fields, `_` for the message itself, "=NAME" for a value of an enum. Raises ValueError on a repetition.
     """
@@ -130,21 +130,27 @@ def fork_documentation(files: list[Path]) -> str:
     fields: dict[tuple[str, ...], str] = {}
     values: dict[tuple[str, ...], str] = {}
     for path in files:
-        for dialect, owners in tomllib.loads(path.read_text(encoding="utf-8")).items():
-            for owner, entries in owners.items():
-                for name, doc in entries.items():
-                    key: tuple[str, ...] = ("" if dialect == "any" else dialect, owner)
-                    table = messages if name == "_" else values if name.startswith("=") else fields
-                    if table is not messages:
-                        key = (*key, name.removeprefix("="))
-                    if key in table:
-                        raise ValueError(f"{path.name} repeats {key}")
-                    table[key] = doc.strip()
+        for dialect, owner, name, doc in _entries(tomllib.loads(path.read_text(encoding="utf-8"))):
+            key: tuple[str, ...] = ("" if dialect == "any" else dialect, owner)
+            table = messages if name == "_" else values if name.startswith("=") else fields
+            if table is not messages:
+                key = (*key, name.removeprefix("="))
+            if key in table:
+                raise ValueError(f"{path.name} repeats {key}")
+            table[key] = doc.strip()
     lines = [HEAD.format('What overlays/docs/*.toml say, by dialect ("" is any), message or enum, and name.')]
     lines += _table("MESSAGES", "tuple[str, str]", messages)
     lines += _table("FIELDS", "tuple[str, str, str]", fields)
     lines += _table("VALUES", "tuple[str, str, str]", values)
     return "\n".join(lines)
+
+
+def _entries(parsed: dict[str, dict[str, dict[str, str]]]) -> Iterator[tuple[str, str, str, str]]:
+    for dialects, owners in parsed.items():
+        for owner, entries in owners.items():
+            for name, doc in entries.items():
+                for dialect in dialects.split(","):
+                    yield dialect, owner, name, doc
 
 
 def _table(name: str, key: str, entries: Mapping[Any, str]) -> list[str]:

@@ -21,8 +21,8 @@ export async function offerWaysOut(failure: string, choice: Choice | undefined):
 }
 
 /**
- * Installs the server for the first Python that is new enough: into its own virtual environment if it is one,
- * else into an environment of this extension, so that neither a managed system nor another project is touched.
+ * Installs the server into an environment of this extension's own. Not into the Python that was found: pip may not
+ * touch a system's, and a newer NumPy in the environment of a project could break that project.
  * Resolves to true when pip succeeded.
  */
 export async function installServer(choice: Choice, where: { readonly extension: Uri; readonly storage: Uri }): Promise<boolean> {
@@ -31,14 +31,14 @@ export async function installServer(choice: Choice, where: { readonly extension:
     void window.showErrorMessage(`Installing the prototxt server needs Python ${MINIMUM_PYTHON.join('.')} or newer.`);
     return false;
   }
-  let python: readonly [string, ...string[]] = found.candidate.command;
-  if (!found.facts.venv) {
-    const own = ownPython(where.storage);
-    const folder = path.dirname(path.dirname(own));
-    if (!(await runTask('Make an environment for the prototxt server', [...python, '-m', 'venv', '--clear', folder]))) return false;
-    python = [own];
+  const python = ownPython(where.storage);
+  // Asked to install again, the environment itself is the first that is new enough: it is kept.
+  if (found.command[0] !== python) {
+    const folder = path.dirname(path.dirname(python));
+    if (!(await runTask('Make an environment for the prototxt server', [...found.command, '-m', 'venv', '--clear', folder]))) return false;
   }
-  return runTask('Install the prototxt server', [...python, '-m', 'pip', 'install', '--upgrade', await requirement(where.extension)]);
+  const pip = [python, '-m', 'pip', '--disable-pip-version-check', 'install', '--upgrade'];
+  return runTask('Install the prototxt server', [...pip, await requirement(where.extension)]);
 }
 
 /** The wheel that came with this extension, so that client and server are of one version; else the published one. */

@@ -17,13 +17,8 @@ export interface Candidate {
 /** What a Python says of itself. */
 export interface Facts {
   readonly version: readonly [number, number, number];
-  readonly executable: string;
   /** Version of the server that it can import; null: it cannot. */
   readonly server: string | null;
-  /** Runs in a virtual environment. */
-  readonly venv: boolean;
-  /** pip refuses to install into it (PEP 668, as on Debian and Ubuntu). */
-  readonly managed: boolean;
 }
 
 /** Asks one Python; rejects when it cannot be started or says nothing that can be read. */
@@ -44,21 +39,17 @@ export interface Choice {
 
 /** Valid in Python 2 as well, so that an old interpreter can say that it is old. */
 export const PROBE_SCRIPT = `
-import json, os, sys
+import json, sys
 server = None
-managed = False
 if sys.version_info >= (3, 11):
-    import sysconfig
-    managed = os.path.exists(os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED"))
     try:
         import prototxt_server
-        server = str(getattr(prototxt_server, "__version__", "")) or "unknown"
+        server = "of unknown version"
+        from importlib.metadata import version
+        server = version("prototxt-lsp")
     except ImportError:
         pass
-venv = sys.prefix != getattr(sys, "base_prefix", sys.prefix)
-facts = {"version": list(sys.version_info[:3]), "executable": sys.executable,
-         "server": server, "venv": venv, "managed": managed and not venv}
-sys.stdout.write("\\n" + json.dumps(facts) + "\\n")
+sys.stdout.write("\\n" + json.dumps({"version": list(sys.version_info[:3]), "server": server}) + "\\n")
 `;
 
 /** Reads the last line that PROBE_SCRIPT printed; a sitecustomize may have printed others. */
@@ -71,20 +62,26 @@ export function parseFacts(output: string): Facts {
   return facts as Facts;
 }
 
-/** The Pythons to ask. An explicit setting stands alone: falling back from it would hide a mistake in it. */
+/**
+ * The Pythons to ask. With a setting the PATH is not searched: that would hide a mistake in the setting. What
+ * "Install Server" made is asked all the same, for it was made because the others had no server.
+ */
 export function candidates(from: {
   readonly setting?: string | undefined;
   readonly pythonExtension?: string | undefined;
   readonly ownEnvironment?: string | undefined;
   readonly platform: NodeJS.Platform;
 }): Candidate[] {
-  if (from.setting) return [{ command: [from.setting], source: 'the setting prototxt.interpreter' }];
   const found: Candidate[] = [];
-  if (from.pythonExtension) found.push({ command: [from.pythonExtension], source: 'the Python extension' });
-  if (from.ownEnvironment) found.push({ command: [from.ownEnvironment], source: 'the installed server' });
-  const onPath: [string, ...string[]][] =
-    from.platform === 'win32' ? [['py', '-3'], ['python']] : [['python3'], ['python']];
-  return [...found, ...onPath.map((command) => ({ command, source: 'the PATH' }))];
+  const add = (source: string, ...command: readonly [string, ...string[]]) => found.push({ command, source });
+  if (from.setting) add('the setting prototxt.interpreter', from.setting);
+  else if (from.pythonExtension) add('the Python extension', from.pythonExtension);
+  if (from.ownEnvironment) add('the installed server', from.ownEnvironment);
+  if (from.setting) return found;
+  if (from.platform === 'win32') add('the PATH', 'py', '-3');
+  else add('the PATH', 'python3');
+  add('the PATH', 'python');
+  return found;
 }
 
 /** Asks the candidates one after the other and takes the first that can run the server. */
@@ -119,12 +116,9 @@ function problemOf(facts: Facts): string | undefined {
   return undefined;
 }
 
-/** The first Python that lacks nothing but the server: the one to install it with. */
-export function installable(choice: Choice): { candidate: Candidate; facts: Facts } | undefined {
-  for (const { candidate, facts } of choice.attempts) {
-    if (facts && isNewEnough(facts)) return { candidate, facts };
-  }
-  return undefined;
+/** The first Python that is new enough: the one to install the server with. */
+export function installable(choice: Choice): Candidate | undefined {
+  return choice.attempts.find(({ facts }) => facts && isNewEnough(facts))?.candidate;
 }
 
 /** One line per attempt, for the log. */

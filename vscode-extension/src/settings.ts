@@ -6,6 +6,7 @@ import { expandVariables } from './variables';
 /** What the server gets as `initializationOptions.settings`. */
 export interface ServerSettings {
   readonly dialect: string;
+  readonly phase: string;
   readonly forward: { readonly device: string; readonly batch: number | null };
   readonly inlayHints: { readonly shapes: boolean };
 }
@@ -19,7 +20,7 @@ export interface Settings {
 }
 
 /** A change of one of these starts the server anew; trace.server is watched by the language client itself. */
-export const RESTARTING = ['interpreter', 'server', 'dialect', 'forward', 'inlayHints'].map((key) => `prototxt.${key}`);
+export const RESTARTING = ['interpreter', 'server', 'dialect', 'phase', 'forward', 'inlayHints'].map((key) => `prototxt.${key}`);
 
 export function readSettings(): Settings {
   const configuration = workspace.getConfiguration('prototxt');
@@ -35,6 +36,7 @@ export function readSettings(): Settings {
     serverPath: path('server.path'),
     server: {
       dialect: configuration.get<string>('dialect', 'auto'),
+      phase: configuration.get<string>('phase', 'auto'),
       forward: {
         device: configuration.get<string>('forward.device', 'auto'),
         batch: configuration.get<number | null>('forward.batch', null),

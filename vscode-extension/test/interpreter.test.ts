@@ -2,14 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { candidates, chooseInterpreter, describeAttempts, type Facts, installable, parseFacts, type Probe } from '../src/interpreter';
 
-const python = (version: [number, number, number], server: string | null = null, more: Partial<Facts> = {}): Facts => ({
-  version,
-  executable: '/usr/bin/python',
-  server,
-  venv: false,
-  managed: false,
-  ...more,
-});
+const python = (version: [number, number, number], server: string | null = null): Facts => ({ version, server });
 
 /** A machine with these commands; anything else is not found. */
 function machine(commands: Record<string, Facts>): { probe: Probe; asked: string[] } {
@@ -39,8 +32,10 @@ describe('which Pythons are asked', () => {
       'python3',
       'python',
     ]));
-  test('a setting stands alone', () =>
+  test('a setting shuts out the Python extension and the PATH', () =>
     assert.deepEqual(commandsOf({ setting: '/mine/python', pythonExtension: '/venv/python', platform: 'linux' }), ['/mine/python']));
+  test('what was installed on purpose comes after the setting', () =>
+    assert.deepEqual(commandsOf({ setting: '/mine/python', ownEnvironment: '/own/python', platform: 'linux' }), ['/mine/python', '/own/python']));
 });
 
 describe('which Python is chosen', () => {
@@ -76,8 +71,8 @@ describe('which Python is chosen', () => {
     ]);
   });
   test('the server is installed with the first Python that is new enough', async () => {
-    const { probe } = machine({ '/venv/python': python([3, 6, 9]), python3: python([3, 12, 0], null, { managed: true }) });
-    assert.deepEqual(installable(await chooseInterpreter(list, probe))?.candidate.command, ['python3']);
+    const { probe } = machine({ '/venv/python': python([3, 6, 9]), python3: python([3, 12, 0]) });
+    assert.deepEqual(installable(await chooseInterpreter(list, probe))?.command, ['python3']);
   });
   test('nothing to install with', async () => {
     assert.equal(installable(await chooseInterpreter(list, machine({}).probe)), undefined);

@@ -13,10 +13,10 @@ describe('asking a Python', () => {
   before(() => (folder = fs.mkdtempSync(path.join(os.tmpdir(), 'probe-'))));
   after(() => fs.rmSync(folder, { recursive: true }));
 
-  test('version and executable', async () => {
+  test('its version', async () => {
     const facts = await probeIn(folder)([PYTHON]);
     assert.equal(facts.version.length, 3);
-    assert.ok(path.isAbsolute(facts.executable));
+    assert.ok(facts.version[0] >= 2);
   });
   test('a program that is not there', async () => {
     await assert.rejects(probeIn(folder)(['no-such-python']), /not found/);

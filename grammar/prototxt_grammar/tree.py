@@ -78,10 +78,13 @@ class Field:
 class SyntaxProblem:
     """Something that protobuf's text parser refuses, at the token at fault (offsets relative to the chunk).
 
-    kind: "unexpected" | "unclosed" | "stray-close" | "mismatched-close" | "slash-comment" | "glued" |
+    kind: "unexpected" | "unclosed" | "missing-open" | "stray-close" | "mismatched-close" | "slash-comment" | "glued" |
     "unterminated-string" | "bad-char" | "missing-colon" | "missing-value" | "lone-key" | "bad-escape" |
     "bad-number" | "bom" | "nul".
     expected, found: what protobuf would say ("identifier", "\":\"", ...), for the message of the rule.
+    at: where something is missing, as an offset (-1 where nothing is): "unclosed" and "missing-open": where the bracket
+    `expected` belongs; "missing-colon" and "missing-value": behind the name, behind the colon; "glued": where the space
+    belongs; "unterminated-string": where the quote belongs. For "mismatched-close": the opening bracket.
     """
 
     kind: str
@@ -89,6 +92,7 @@ class SyntaxProblem:
     end: int
     expected: str = ""
     found: str = ""
+    at: int = -1
 
 
 @dataclass(slots=True, eq=False)
@@ -108,6 +112,8 @@ class Tree:
     text: str
     chunks: list[Chunk]
     starts: list[int]
+    #: the parser's own bookkeeping, for the next `parse(text, previous)`; nobody else looks at it
+    pieces: list[Any] = field(default_factory=list, repr=False)
 
     def fields(self) -> Iterator[tuple[int, Field]]:
         """Top-level fields with the offset that turns their positions into positions in `text`."""

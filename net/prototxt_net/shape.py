@@ -78,16 +78,22 @@ def conv_out(size: Dim, kernel: int, pad: int, stride: int, dilation: int = 1) -
     return Sym(f"conv({size.name},{extent},{pad},{stride})")
 
 
-def pool_out(size: Dim, kernel: int, pad: int, stride: int, floor: bool = False) -> Dim:
-    """Output size of a pooling: rounds up (down with `floor`), then drops a last window that starts in the padding."""
+def pool_out(
+    size: Dim, kernel: int, pad: int, stride: int, floor: bool = False, clip: bool | None = None
+) -> Dim:
+    """Output size of a pooling: rounds up (down with `floor`), then drops a last window that starts in the padding.
+
+    clip: whether that last step is done; Caffe does it on both axes as soon as one of them is padded.
+    """
+    clip = bool(pad) if clip is None else clip
     if isinstance(size, int):
         span = size + 2 * pad - kernel
         # C++ ceil()/floor() of a float quotient
         out = (span // stride if floor else -((-span) // stride)) + 1
-        if pad and (out - 1) * stride >= size + pad:
+        if clip and (out - 1) * stride >= size + pad:
             out -= 1
         return out
-    return Sym(f"pool({size.name},{kernel},{pad},{stride},{'f' if floor else 'c'})")
+    return Sym(f"pool({size.name},{kernel},{pad},{stride},{'f' if floor else 'c'}{int(clip)})")
 
 
 def text(shape: Shape | None) -> str:

@@ -1,5 +1,45 @@
 """One declaration a layer type, small families to a file. Importing this package registers them all."""
 
+from prototxt_net.layers import (
+    activations,
+    batch_norm,
+    combining,
+    convolution,
+    data,
+    detection,
+    inner_product,
+    losses,
+    normalization,
+    pooling,
+    recurrent,
+    reducing,
+    regions,
+    reshaping,
+    resizing,
+    scaling,
+)
 from prototxt_net.layers.base import Context, LayerType, Refused, entry_of, layer
 
-__all__ = ["Context", "LayerType", "Refused", "entry_of", "layer"]
+__all__ = [
+    "Context",
+    "LayerType",
+    "Refused",
+    "activations",
+    "batch_norm",
+    "combining",
+    "convolution",
+    "data",
+    "detection",
+    "entry_of",
+    "inner_product",
+    "layer",
+    "losses",
+    "normalization",
+    "pooling",
+    "recurrent",
+    "reducing",
+    "regions",
+    "reshaping",
+    "resizing",
+    "scaling",
+]

@@ -49,6 +49,11 @@ class Context:
         self._macs: Dim | None = 0
 
     # -- reading ---------------------------------------------------------------------------------------------------
+    @property
+    def name(self) -> str:
+        """The layer's name in quotes, as messages begin."""
+        return f"'{self.layer.name}'"
+
     def param(self, name: str) -> Bound:
         """The layer's message of that name, empty when absent."""
         return self.layer.bound.sub(name)
@@ -80,9 +85,11 @@ class Context:
         self._problems.append(Problem(code, message, start, end, aborts, severity, (), data or {}))
         return False
 
-    def require(self, holds: bool | None, code: str, message: str, at: str = "") -> None:
+    def require(
+        self, holds: bool | None, code: str, message: str, at: str = "", *, data: dict[str, object] | None = None
+    ) -> None:
         """Like `expect`, but ends the set-up: what follows depends on it. Raises Refused."""
-        if not self.expect(holds, code, message, at):
+        if not self.expect(holds, code, message, at, data=data):
             raise Refused
 
     def place(self, path: str) -> tuple[int, int]:
@@ -110,8 +117,8 @@ class Context:
         self.require(
             -rank <= value < rank,
             code,
-            f"axis {value} does not exist in a {rank}-axis blob ({text(shape)}); Caffe aborts. "
-            f"Use {-rank} to {rank - 1}.",
+            f"{self.name}: axis {value} does not exist in a {rank}-axis blob ({text(shape)}); Caffe aborts. "
+            + (f"Use {-rank} to {rank - 1}." if rank else "Give the blob a shape."),
             at,
         )
         return value + rank if value < 0 else value
@@ -136,17 +143,20 @@ class Context:
             self.expect(
                 all(not isinstance(dim, int) or dim >= 0 for dim in shape),
                 "SHP007",
-                f"the output would have the shape {text(shape)}; Caffe aborts: a size cannot be negative.",
+                f"{self.name}: the output would have the shape {text(shape)}; a size cannot be negative and Caffe "
+                "aborts.",
             )
             count = product(shape)
             self.expect(
                 not isinstance(count, int) or count <= INT_MAX,
                 "SHP007",
-                f"the output {text(shape)} has {count} elements, more than {INT_MAX}; Caffe aborts: "
-                "blob size exceeds INT_MAX.",
+                f"{self.name}: the output {text(shape)} has {count} elements, more than {INT_MAX}; Caffe aborts with "
+                '"blob size exceeds INT_MAX".',
             )
             self.expect(
-                len(shape) <= MAX_AXES, "SHP007", f"the output has {len(shape)} axes; Caffe allows {MAX_AXES} and aborts."
+                len(shape) <= MAX_AXES,
+                "SHP007",
+                f"{self.name}: the output has {len(shape)} axes; Caffe allows {MAX_AXES} and aborts.",
             )
         self._tops.append(shape)
 
@@ -158,6 +168,12 @@ class Context:
         """Everything declared, with unknown shapes for tops that the entry did not reach."""
         shapes: list[Shape | None] = [*self._tops, *([None] * max(0, tops - len(self._tops)))]
         return SetUp(tuple(shapes[:tops]) if tops else (), tuple(self._blobs), self._macs, tuple(self._problems))
+
+
+def whole(message: Bound, field: str, default: int) -> int:
+    """The integer in force of a field; `default` in a dialect that does not have the field."""
+    value = message.get(field)
+    return default if value is None else int(value)
 
 
 def _span(entry: Entry) -> tuple[int, int]:
@@ -194,6 +210,10 @@ class LayerType:
     def in_place_verdict(self, layer: LayerDef) -> InPlace:
         """What working in place does for this very layer (fields may decide)."""
         return self.in_place
+
+    def backward_reads_top(self, layer: LayerDef) -> bool:
+        """Whether the backward of this very layer needs its top's values (fields may decide)."""
+        return self.reads_top
 
     def bottom_count(self, layer: LayerDef) -> tuple[int, int | None]:
         """(minimum, maximum) number of bottoms; fields may decide (expose_hidden)."""

@@ -1,7 +1,11 @@
 // Which Python is taken, and what a user is told when none will do.
 import assert from 'node:assert/strict';
-import { describe } from 'node:test';
-import { basePython, env, notified, openNet, SERVER, story } from './editor.mjs';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, describe } from 'node:test';
+import { basePython, CHANNEL, env, notified, openNet, SERVER, story } from './editor.mjs';
+import { packagePythonExtension } from './python-extension.mjs';
 import { until } from './vscode-driver.mjs';
 
 const buttons = (v) => v.page.locator('.notifications-toasts .monaco-button:not(.monaco-dropdown-button)');
@@ -33,6 +37,28 @@ describe('the server is not installed', { skip: env.missing }, () => {
       await buttons(v).filter({ hasText: 'Install Server' }).click();
       await until(() => v.processes(SERVER).length === 1, { timeout: 240000, every: 500, what: 'the installed server' });
       await openNet(v);
+    }],
+  ]);
+});
+
+describe('the Python extension is there', { skip: env.missing }, () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'python-extension-'));
+  after(() => fs.rmSync(folder, { recursive: true }));
+  // Two names of one interpreter: both can run the server.
+  const other = path.join(path.dirname(env.python), 'python3');
+  const chosen = (v, python) =>
+    until(() => v.log(CHANNEL).includes(`server: ${python} -m`), { timeout: 30000, what: `a server run by ${python}` });
+
+  story('python-extension', () => ({ python: null, vsix: [packagePythonExtension(folder, [env.python, other], env.extension)] }), [
+    ['its interpreter runs the server', async (v) => {
+      await openNet(v);
+      await chosen(v, env.python);
+      assert.match(v.log(CHANNEL), /\(the Python extension\): Python 3/);
+    }],
+    ['another choice there starts the server again', async (v) => {
+      await v.command('Stand-in: Choose the Other Interpreter');
+      await chosen(v, other);
+      await until(() => v.processes(SERVER).length === 1, { what: 'one server' });
     }],
   ]);
 });

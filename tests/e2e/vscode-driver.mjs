@@ -38,14 +38,14 @@ export function findBrowser(env = process.env) {
  *   E2E_REQUIRED=1 throw instead of skipping
  */
 export function environment({ vsix = true } = {}, env = process.env) {
-  const out = { install: env.E2E_INSTALL, vsix: env.E2E_VSIX, python: env.E2E_PYTHON ?? 'python3', shots: env.E2E_SHOTS, browserPath: findBrowser(env) };
+  const out = { install: env.E2E_INSTALL, vsix: env.E2E_VSIX, python: env.E2E_PYTHON ?? 'python3', shots: env.E2E_SHOTS, extension: path.resolve(env.E2E_EXTENSION ?? '.'), browserPath: findBrowser(env) };
   const reason = (() => {
     if (process.platform !== 'linux') return 'the editor tests run on Linux only';
     if (!out.install) return 'E2E_INSTALL is not set (run setup-editor.sh)';
     if (!fs.existsSync(path.join(out.install, 'code-server-path'))) return 'no editor in E2E_INSTALL (run setup-editor.sh)';
     if (!out.browserPath) return 'no Chromium on PATH';
     if (vsix && !(out.vsix && fs.existsSync(out.vsix))) return 'E2E_VSIX names no packaged extension';
-    try { out.playwright = createRequire(path.resolve(env.E2E_EXTENSION ?? '.', 'package.json'))('playwright-core'); }
+    try { out.playwright = createRequire(path.join(out.extension, 'package.json'))('playwright-core'); }
     catch { return 'playwright-core is not installed'; }
   })();
   if (reason && env.E2E_REQUIRED === '1') throw new Error(reason);

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from prototxt_net.file import Layer, LayerDef
 from prototxt_net.finding import Finding
-
 from prototxt_server.rules.base import Rule, registered
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from prototxt_net.file import Layer
 from prototxt_net.finding import Fix, Problem
 from prototxt_net.net import Node
-
 from prototxt_server.rules.base import Example, ProblemRule, rule
 from prototxt_server.rules.editing import insert_after, own_top, string_edit
 from prototxt_server.rules.example_nets import CONV, IMAGE, LABELLED, LOSS, SCORE

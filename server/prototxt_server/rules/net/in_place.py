@@ -8,7 +8,6 @@ from prototxt_net.backward import backward
 from prototxt_net.finding import Finding, Fix, Severity
 from prototxt_net.net import Node, PhaseNet
 from prototxt_net.shape import same_shape, text
-
 from prototxt_server.rules import roles
 from prototxt_server.rules.base import Example, Rule, rule
 from prototxt_server.rules.editing import own_top
@@ -98,7 +97,11 @@ class InPlaceUnsupported(Rule):
         if verdict == "refused":
             return "and refuses to: Caffe aborts when it sets the layer up.", "error", True
         if verdict == "forward-wrong":
-            return "while it still reads it: Caffe says nothing and the output is wrong, in every phase.", "error", False
+            return (
+                "while it still reads it: Caffe says nothing and the output is wrong, in every phase.",
+                "error",
+                False,
+            )
         bottom, top = node.bottoms[0], node.tops[0]
         if verdict == "weight-gradient-wrong" and bottom is not None:
             if same_shape(bottom.shape, top.shape) is False:
@@ -144,8 +147,7 @@ class InPlaceNegativeSlope(Rule):
     )
     BAD = (
         Example(
-            IMAGE
-            + 'layer { name: "abs" type: "ReLU" bottom: "data" top: "data" relu_param { negative_slope: -1 } }\n',
+            IMAGE + 'layer { name: "abs" type: "ReLU" bottom: "data" top: "data" relu_param { negative_slope: -1 } }\n',
             fixed=IMAGE
             + 'layer { name: "abs" type: "ReLU" bottom: "data" top: "abs" relu_param { negative_slope: -1 } }\n',
         ),

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from prototxt_net.finding import Finding
 from prototxt_net.flow import shares_memory
 from prototxt_net.net import Blob, Node, PhaseNet
-
 from prototxt_server.rules import roles
 from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.example_nets import CONV, IMAGE, LABELLED, LOSS, SCORE

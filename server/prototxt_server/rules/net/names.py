@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.graph import explicit_loss_weight
 from prototxt_net.net import Blob, Node, PhaseNet
-
 from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.editing import string_edit
 from prototxt_server.rules.example_nets import CONV, IMAGE
@@ -124,7 +123,7 @@ class AutoSplitCollision(Rule):
             if name in automatic:
                 message = (
                     f"the top '{name}' of '{node.name}' has the name that Caffe gives to an output of the Split it "
-                    "inserts here; Caffe aborts with \"produced by multiple sources\" about a blob that is not in this "
+                    'inserts here; Caffe aborts with "produced by multiple sources" about a blob that is not in this '
                     "file. Rename it."
                 )
                 yield self.at(node, message, "top", index=index, fix=self._fix(net, node, index))

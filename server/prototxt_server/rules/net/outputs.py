@@ -11,7 +11,6 @@ from prototxt_net.backward import backward
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.flow import loss_weights
 from prototxt_net.net import Blob, Node, PhaseNet
-
 from prototxt_server.rules import roles
 from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.editing import newline_of

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from prototxt_net.finding import Fix, Problem
 from prototxt_net.net import Node
-
 from prototxt_server.rules.base import Example, ProblemRule, rule
 from prototxt_server.rules.editing import delete_entry, insert_after
-from prototxt_server.rules.example_nets import CONV, IMAGE, LABELLED, LOSS, SCORE
+from prototxt_server.rules.example_nets import IMAGE, LABELLED, LOSS, SCORE
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
@@ -134,6 +133,8 @@ class LossWeightCount(ProblemRule):
             return None
         if len(entries) > tops:
             surplus = entries[max(tops, 0) :]
-            return Fix("safe", "Keep one loss_weight per top", tuple(delete_entry(text, node.layer.base, e) for e in surplus))
+            return Fix(
+                "safe", "Keep one loss_weight per top", tuple(delete_entry(text, node.layer.base, e) for e in surplus)
+            )
         missing = "\n".join(["loss_weight: 0"] * (tops - len(entries)))
         return Fix("safe", "Give every top a loss_weight", (insert_after(text, node.layer.base, entries[-1], missing),))

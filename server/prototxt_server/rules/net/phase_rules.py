@@ -9,7 +9,6 @@ from prototxt_grammar.edits import Edit
 from prototxt_net.file import Layer, LayerDef
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.message import Bound
-
 from prototxt_server.rules.base import Example, ProblemRule, rule
 from prototxt_server.rules.example_nets import CONV, IMAGE, LABELLED, LOSS, SCORE
 from prototxt_server.rules.local import LayerRule

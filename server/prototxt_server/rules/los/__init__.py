@@ -1,0 +1,1 @@
+"""LOS: losses and the labels they are given."""

@@ -1,0 +1,1 @@
+"""STY: matters of layout; all off unless selected."""

@@ -1,0 +1,119 @@
+"""SYN002 and SYN003: brackets that are not in pairs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prototxt_grammar.edits import Edit
+from prototxt_grammar.tree import SyntaxProblem
+from prototxt_net.finding import Fix
+from prototxt_server.rules.base import Example, rule
+from prototxt_server.rules.editing import indent_of, newline_of
+from prototxt_server.rules.example_nets import CONV, IMAGE
+from prototxt_server.rules.syn.base import SyntaxRule
+
+if TYPE_CHECKING:
+    from prototxt_server.analysis import Analysis
+
+_OPEN_CONV = CONV.removesuffix("}\n")
+
+
+@rule
+class UnclosedMessage(SyntaxRule):
+    """A bracket that is opened and never closed, or closed by the wrong kind.
+
+    ## What it does
+    Reports a `{` or `<` without its closing bracket. Indentation decides which of several open brackets is the one at
+    fault.
+
+    ## Why is this bad?
+    Everything up to the end of the file is read as part of the open message, so Caffe refuses the file, usually with a
+    complaint about a line far below.
+
+    ## Fix safety
+    Unsafe: the bracket is inserted where the indentation says that the message ends.
+    """
+
+    code = "SYN002"
+    name = "unclosed-message"
+    severity = "error"
+    fix_safety = "unsafe"
+    kinds = frozenset({"unclosed", "mismatched-close"})
+    GOOD = (Example(IMAGE + CONV),)
+    BAD = (
+        Example(IMAGE + _OPEN_CONV, fixed=IMAGE + CONV),
+        Example('layer < name: "x" type: "Silence" }\n'),
+    )
+
+    def words(self, analysis: Analysis, problem: SyntaxProblem, text: str) -> str:
+        """The message."""
+        if problem.kind == "mismatched-close":
+            return (
+                f"`{text}` closes a message that another kind of bracket opened: expected {problem.expected}, so Caffe "
+                "refuses the file. Use the same pair."
+            )
+        return (
+            "this message is never closed, so everything after it is read as part of it and Caffe refuses the file. Add "
+            "the closing bracket where it ends."
+        )
+
+    def cure(self, analysis: Analysis, problem: SyntaxProblem, base: int) -> Fix | None:
+        """Insert the bracket where the parser's own repair has put it."""
+        text = analysis.tree.text
+        if problem.kind == "mismatched-close":
+            opener = text[base + problem.at : base + problem.at + 1]
+            wanted = {"<": ">", "{": "}", "[": "]"}.get(opener, "}")
+            edit = Edit(base + problem.start, base + problem.end, wanted)
+            return Fix("unsafe", f"Write `{wanted}`", (edit,))
+        close, at = problem.expected.strip('"') or "}", base + problem.at
+        line_start = text.rfind("\n", 0, base + problem.start) + 1
+        one_line = "\n" not in text[line_start:at].strip("\n")
+        if one_line:
+            return Fix("unsafe", f"Close it with `{close}`", (Edit(at, at, f" {close}"),))
+        edit = Edit(at, at, newline_of(text) + indent_of(text, base + problem.start) + close)
+        return Fix("unsafe", f"Close it with `{close}`", (edit,))
+
+
+@rule
+class StrayClose(SyntaxRule):
+    """A closing bracket that closes nothing.
+
+    ## What it does
+    Reports a `}` or `>` where no message is open.
+
+    ## Why is this bad?
+    Caffe stops reading there and refuses the file. The surplus bracket may stand above: then an earlier message was
+    closed too soon, and its last fields are read as fields of the file.
+
+    ## Fix safety
+    Unsafe: deleting this bracket is right only if it is the surplus one.
+    """
+
+    code = "SYN003"
+    name = "stray-close"
+    severity = "error"
+    fix_safety = "unsafe"
+    kinds = frozenset({"stray-close"})
+    GOOD = (Example(IMAGE + CONV),)
+    BAD = (Example(IMAGE + CONV + "}\n", fixed=IMAGE + CONV),)
+
+    def words(self, analysis: Analysis, problem: SyntaxProblem, text: str) -> str:
+        """The message."""
+        return (
+            f"this `{text}` closes nothing, so Caffe stops reading here: an earlier message was closed one bracket too "
+            "soon. Delete it, or the surplus one above."
+        )
+
+    def cure(self, analysis: Analysis, problem: SyntaxProblem, base: int) -> Fix | None:
+        """Delete it, with its line when it stands alone."""
+        text = analysis.tree.text
+        start, end = base + problem.start, base + problem.end
+        line_start = text.rfind("\n", 0, start) + 1
+        if not text[line_start:start].strip() and not text[end : _next_line(text, end)].strip():
+            start, end = line_start, _next_line(text, end)
+        return Fix("unsafe", f"Delete the `{text[base + problem.start : base + problem.end]}`", (Edit(start, end, ""),))
+
+
+def _next_line(text: str, offset: int) -> int:
+    found = text.find("\n", offset)
+    return len(text) if found < 0 else found + 1

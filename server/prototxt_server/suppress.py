@@ -1,0 +1,224 @@
+"""Comments that silence findings: `# lsp: ignore[CODE,CODE] reason` and `# lsp: ignore-file[CODE]`.
+
+At the end of a line the comment covers the findings that start on that line. On a line of its own it covers what comes
+next in the same message: a layer, a block, a field. `ignore-file` covers the file, wherever it stands. A code may be a
+prefix (`BN`) or a rule's name. What silences nothing is reported (SUP001), so that old comments do not pile up.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from prototxt_grammar.edits import Edit
+from prototxt_grammar.tree import Field, ListValue, Message, Tree
+from prototxt_net.finding import Finding, Fix
+
+if TYPE_CHECKING:
+    from prototxt_server.analysis import Analysis
+
+UNUSED = "SUP001"
+_DIRECTIVE = re.compile(r"#[ \t]*lsp:[ \t]*ignore(-file)?[ \t]*\[([^\]\r\n]*)\]")
+_DIALECT = re.compile(r"#[ \t]*lsp:[ \t]*dialect[ \t]*=[ \t]*([\w.+-]+)")
+
+
+@dataclass(slots=True)
+class Directive:
+    """One comment. codes: (code, where it stands). start, end: what it covers. comment: where the comment begins.
+
+    own_line: nothing else stands on its line. used: the codes that have silenced something.
+    """
+
+    codes: list[tuple[str, int]]
+    comment: int
+    comment_end: int
+    start: int
+    end: int
+    own_line: bool
+    used: set[str] = field(default_factory=set)
+
+
+def apply(findings: list[Finding], analysis: Analysis, active: frozenset[str] = frozenset()) -> list[Finding]:
+    """The findings that no comment silences, in order, and a SUP001 for each code that silenced nothing.
+
+    active: the codes of the rules that were asked; only these can be said to be silent.
+    """
+    if "lsp:" not in analysis.tree.text:
+        return findings
+    found = directives(analysis.tree)
+    if not found:
+        return findings
+    kept = [finding for finding in findings if not _silenced(finding, found)]
+    if UNUSED in active and analysis.settings.phase in ("auto", "all"):
+        kept += [item for item in _unused(found, analysis, active) if not _silenced(item, found)]
+        kept.sort(key=lambda f: (f.start, f.end, f.code))
+    return kept
+
+
+def _silenced(finding: Finding, found: list[Directive]) -> bool:
+    silenced = False
+    for directive in found:
+        if directive.start <= finding.start < directive.end:
+            for code, _ in directive.codes:
+                if finding.code.startswith(code) or finding.name == code:
+                    directive.used.add(code)
+                    silenced = True
+    return silenced
+
+
+def directives(tree: Tree) -> list[Directive]:
+    """The suppression comments of a text, in file order."""
+    text = tree.text
+    found = []
+    for match in _DIRECTIVE.finditer(text):
+        line_start = _line_start(text, match.start())
+        comment = comment_start(text, line_start)
+        if comment < 0 or comment > match.start():
+            continue  # inside a string
+        codes = [(part.group(), match.start(2) + part.start()) for part in re.finditer(r"[^\s,]+", match.group(2))]
+        line_end = _line_end(text, match.end())
+        own_line = not text[line_start:comment].strip()
+        if match.group(1):
+            start, end = 0, len(text) + 1
+        elif own_line:
+            start, end = _next_field(tree, match.end())
+        else:
+            start, end = line_start, line_end
+        found.append(Directive(codes, comment, line_end, start, end, own_line))
+    return found
+
+
+def comment_start(text: str, line_start: int) -> int:
+    """Where the comment on a line begins, -1 when it has none. Strings do not span lines, so the line is enough."""
+    quote = ""
+    at = line_start
+    while at < len(text) and text[at] not in "\r\n":
+        c = text[at]
+        if quote:
+            if c == "\\":
+                at += 1
+            elif c == quote:
+                quote = ""
+        elif c == "#":
+            return at
+        elif c in "\"'":
+            quote = c
+        at += 1
+    return -1
+
+
+def _next_field(tree: Tree, offset: int) -> tuple[int, int]:
+    """The field that comes next after `offset` in the same message; (0, 0) when there is none."""
+    fields = [(base, item) for base, item in tree.fields()]
+    while True:
+        inner: tuple[int, list[Field]] | None = None
+        for base, item in fields:
+            if base + item.start >= offset:
+                return base + item.start, max(base + item.end, base + item.start + 1)
+            if offset < base + item.end:
+                inner = base, _children(item, offset - base)
+                break
+        if inner is None:
+            return 0, 0
+        fields = [(inner[0], child) for child in inner[1]]
+
+
+def _children(item: Field, offset: int) -> list[Field]:
+    value = item.value
+    if isinstance(value, ListValue):
+        value = next((v for v in value.items if v.start <= offset < v.end), None)
+    return value.fields if isinstance(value, Message) else []
+
+
+def _line_start(text: str, offset: int) -> int:
+    return max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
+
+
+def _line_end(text: str, offset: int) -> int:
+    ends = [at for at in (text.find("\n", offset), text.find("\r", offset)) if at >= 0]
+    return min(ends, default=len(text))
+
+
+def _unused(found: list[Directive], analysis: Analysis, active: frozenset[str]) -> list[Finding]:
+    from prototxt_server.rules.base import find
+
+    rule = find(UNUSED)
+    if rule is None:
+        return []
+    result = []
+    for directive in found:
+        for code, at in directive.codes:
+            if code in directive.used or not _can_be_judged(code, active):
+                continue
+            message = f"`{code}` silences nothing here. Delete it, so that the comment does not hide something later."
+            fix = Fix("safe", f"Delete `{code}`", (_without(directive, code, analysis.tree.text),))
+            result.append(rule.in_file(analysis.file, message, at, at + len(code), fix=fix))
+    return result
+
+
+def _can_be_judged(code: str, active: frozenset[str]) -> bool:
+    """Not the codes of the forward check, nor those of rules that were not asked."""
+    from prototxt_server.rules.base import registered
+
+    return code == UNUSED or any(
+        rule.code.startswith(code) or rule.name == code for rule in registered() if rule.code in active
+    )
+
+
+def _without(directive: Directive, code: str, text: str) -> Edit:
+    """The edit that takes a code out of a comment, and the comment with it when it is the last."""
+    rest = [name for name, _ in directive.codes if name != code]
+    if rest:
+        open_, close = text.index("[", directive.comment), text.index("]", directive.comment)
+        return Edit(open_ + 1, close, ", ".join(rest))
+    start, end = directive.comment, directive.comment_end
+    if directive.own_line:
+        start = _line_start(text, start)
+        end += len(re.match(r"\r\n|\n|\r|", text[end : end + 2]).group())  # type: ignore[union-attr]
+    else:
+        while start > 0 and text[start - 1] in " \t":
+            start -= 1
+    return Edit(start, end, "")
+
+
+def ignore_edit(analysis: Analysis, finding: Finding, reason: str = "") -> Edit:
+    """The edit that silences a finding: its code in a comment before the layer (or field) that it stands in.
+
+    A comment that is there already gets the code added. A finding outside of all fields is silenced for the file.
+    """
+    text = analysis.tree.text
+    place = next(
+        (base + f.start for base, f in analysis.tree.fields() if base + f.start <= finding.start < base + f.end), None
+    )
+    tail = f" {reason}" if reason else ""
+    if place is None:
+        at = 1 if text.startswith("\ufeff") else 0
+        return Edit(at, at, f"# lsp: ignore-file[{finding.code}]{tail}{_newline(text)}")
+    for directive in directives(analysis.tree):
+        if directive.own_line and directive.start == place and directive.codes and directive.comment < place:
+            last, at = directive.codes[-1]
+            return Edit(at + len(last), at + len(last), f", {finding.code}")
+    line_start = _line_start(text, place)
+    before = text[line_start:place]
+    comment = f"# lsp: ignore[{finding.code}]{tail}{_newline(text)}"
+    if before.strip():
+        return Edit(place, place, _newline(text) + comment)
+    return Edit(place, place, comment + before)
+
+
+def _newline(text: str) -> str:
+    at = text.find("\n")
+    return "\r\n" if at > 0 and text[at - 1] == "\r" else "\n"
+
+
+def header_dialect(text: str) -> str:
+    """The dialect that a `# lsp: dialect=NAME` comment above the first field names, "" when there is none."""
+    for line in re.split(r"\r\n|\n|\r", text):
+        line = line.strip()
+        if line and not line.startswith("#"):
+            return ""
+        match = _DIALECT.match(line)
+        if match:
+            return match.group(1)
+    return ""

@@ -38,7 +38,7 @@ def _needs_two_axes(s: Context) -> None:
 
 @layer("BatchNorm")
 class BatchNormB0(LayerType):
-    """As in BVLC before September 2016, and wherever nothing better is known: statistics whose lr_mult is not masked."""
+    """As in BVLC before September 2016, and where nothing better is known: the lr_mult of statistics is not masked."""
 
     in_place = "safe"
     summary = (

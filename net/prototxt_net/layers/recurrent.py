@@ -6,7 +6,7 @@ from prototxt_net.file import LayerDef
 from prototxt_net.layers.base import Context, LayerType, layer, whole
 from prototxt_net.layers.fillers import filled
 from prototxt_net.layers.sizes import count
-from prototxt_net.shape import Dim, product, same, same_shape, text
+from prototxt_net.shape import Dim, Sym, product, same, same_shape, text
 
 P = "recurrent_param"
 _TIME_FIRST = "Recurrent layers take (T, N, ...) with the time first."
@@ -102,9 +102,13 @@ class _Recurrent(LayerType):
 
     def _work(self, time: Dim, samples: Dim, outputs: int, inputs: Dim | None, extra: Dim | None) -> Dim | None:
         """Multiplications of all inner products; None when a size is unknown."""
-        if not all(isinstance(n, int) for n in (time, samples, inputs, extra)):
+        if (
+            isinstance(time, Sym)
+            or isinstance(samples, Sym)
+            or not isinstance(inputs, int)
+            or not isinstance(extra, int)
+        ):
             return None
-        assert isinstance(time, int) and isinstance(samples, int) and isinstance(inputs, int) and isinstance(extra, int)
         rows = self.gates * outputs
         return time * samples * rows * (inputs + outputs) + samples * rows * extra
 

@@ -163,7 +163,7 @@ def _unknown_bottom(
             why = "Nothing in this file produces it."
     return Problem(
         code,
-        f"'{node.name}' reads '{name}', which no layer above it produces in {net.phase}; Caffe aborts with "
+        f"'{node.name}' reads '{name}', which no layer above it produces; Caffe aborts with "
         f"\"Unknown bottom blob '{name}'\" before it creates any layer. {why}",
         start,
         end,

@@ -84,6 +84,12 @@ def active_rules(
     return tuple(own), ordered
 
 
+@lru_cache(maxsize=64)
+def active_codes(select: tuple[str, ...], extend: tuple[str, ...], ignore: tuple[str, ...]) -> frozenset[str]:
+    """The codes of all rules that speak under a selection."""
+    return frozenset(rule.code for rule in load_all() if is_selected(rule, select, extend, ignore))
+
+
 def is_selected(rule: Rule, select: tuple[str, ...], extend: tuple[str, ...], ignore: tuple[str, ...]) -> bool:
     """Whether a rule speaks; the longest matching prefix decides between `select` and `ignore`."""
 
@@ -113,7 +119,7 @@ def _findings(analysis: Analysis) -> list[Finding]:
     dialect = analysis.file.dialect
     result = [replace(f, dialect=dialect, url=f"{DOCS_URL}{f.code}.md") for f in found.values()]
     result.sort(key=lambda f: (f.start, f.end, f.code))
-    return suppress.apply(result, analysis)
+    return suppress.apply(result, analysis, active_codes(settings.select, settings.extend_select, settings.ignore))
 
 
 def _raw_findings(

@@ -16,9 +16,12 @@ from prototxt_net.phases import State, filtered
 from prototxt_net.shape import Shape
 
 
-def connect(file: NetFile, state: State, given: dict[str, Shape]) -> PhaseNet:
-    """The net of one phase with its blob versions; shapes are not known yet. Never raises."""
-    layers = filtered(file, state)
+def connect(file: NetFile, state: State, given: dict[str, Shape], layers: list[Layer] | None = None) -> PhaseNet:
+    """The net of one phase with its blob versions; shapes are not known yet. Never raises.
+
+    layers: those of the state, when the caller has filtered them already.
+    """
+    layers = filtered(file, state) if layers is None else layers
     net = PhaseNet(file, state.phase, state.level, state.stages, [], [], given)
     for layer in file.layers:
         entries = layer.definition.bound.entries
@@ -161,6 +164,7 @@ def _unknown_bottom(
             data["near"] = near[0]
         else:
             why = "Nothing in this file produces it."
+    phase = f" in {net.phase}" if len(layers) < len(net.file.layers) else ""
     return Problem(
         code,
         f"'{node.name}' reads '{name}', which no layer above it produces; Caffe aborts with "

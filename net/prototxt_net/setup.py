@@ -1,7 +1,7 @@
 """Setting up the layers of a phase in file order: general CHECKs, then each entry's own, then the shapes of the tops.
 
-A set-up depends on the layer's text, its bottoms' shapes, the phase and the dialect, and is remembered under these;
-a keystroke therefore repeats it for the layers whose input changed.
+A set-up depends on the layer's text, its bottoms' shapes and the dialect (no layer's shapes or parameter blobs depend on
+the phase), and is remembered under these; a keystroke repeats it for the layers whose input changed.
 """
 
 from __future__ import annotations
@@ -19,16 +19,15 @@ from prototxt_net.words import nearest
 def set_up(net: PhaseNet) -> PhaseNet:
     """Fill `setup` of every node and `shape` of every blob version. Never raises."""
     schema = net.file.schema
-    phase = net.phase
+    dialect = schema.dialect
     given = net.given
     for node in net.nodes:
         definition = node.layer.definition
         bottoms = tuple([None if blob is None else blob.shape for blob in node.bottoms])
-        own_phase = definition.bound.entries.get("phase")
-        key = (schema.dialect, own_phase[-1].value if own_phase else phase, bottoms)
+        key = (dialect, bottoms)
         found: SetUp | None = definition.cache.get(key)
         if found is None:
-            found = _set_up(definition, bottoms, key[1], schema)
+            found = _set_up(definition, bottoms, schema)
             definition.cache[key] = found
         node.setup = found
         for blob, shape in zip(node.tops, found.tops, strict=False):
@@ -39,8 +38,8 @@ def set_up(net: PhaseNet) -> PhaseNet:
     return net
 
 
-def _set_up(definition: LayerDef, bottoms: tuple[Shape | None, ...], phase: str, schema: Schema) -> SetUp:
-    context = Context(definition, bottoms, phase, schema.dialect)
+def _set_up(definition: LayerDef, bottoms: tuple[Shape | None, ...], schema: Schema) -> SetUp:
+    context = Context(definition, bottoms, schema.dialect)
     entry = entry_of(definition.type, schema.dialect)
     tops = len(definition.tops)
     if not _type_known(context, schema):

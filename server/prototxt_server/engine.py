@@ -8,11 +8,11 @@ from functools import lru_cache
 
 from prototxt_grammar import parse
 from prototxt_net import dialect as dialects
-from prototxt_net.file import NetFile
-from prototxt_net.finding import Finding, Problem
+from prototxt_net.file import Layer, NetFile
+from prototxt_net.finding import SEVERITIES, Finding, Problem
 from prototxt_net.graph import connect
 from prototxt_net.net import Node, Phase, PhaseNet
-from prototxt_net.phases import State, active_phases, merged_state
+from prototxt_net.phases import State, active_phases, filtered, merged_state
 from prototxt_net.read import file_kind, read
 from prototxt_net.setup import set_up, share_params
 
@@ -53,14 +53,22 @@ def build(file: NetFile, settings: Settings) -> list[PhaseNet]:
         phases = active_phases(file, settings.level, stages)
     else:
         phases = both if settings.phase == "all" else [p for p in both if p == settings.phase]
-    nets = []
+    nets: list[PhaseNet] = []
+    kept: list[list[Layer]] = []
     for phase in phases:
         state = State(phase, settings.level, stages)
         if settings.phase in ("auto", "all"):
             state = merged_state(file, state)
-        net = set_up(connect(file, state, given))
-        share_params(net)
+        layers = filtered(file, state)
+        twin = next((net for net, same in zip(nets, kept, strict=True) if same == layers), None)
+        if twin is not None:  # no rule tells the phases apart: one graph serves both
+            net = PhaseNet(file, state.phase, state.level, state.stages, twin.nodes, twin.problems, given)
+            net.__dict__["by_type"] = twin.by_type
+        else:
+            net = set_up(connect(file, state, given, layers))
+            share_params(net)
         nets.append(net)
+        kept.append(layers)
     return nets
 
 
@@ -109,15 +117,23 @@ def _findings(analysis: Analysis) -> list[Finding]:
     rules, fed = active_rules(settings.select, settings.extend_select, settings.ignore)
     family_of = analysis.file.dialect
     found: dict[tuple[object, ...], Finding] = {}
+    worst: dict[tuple[object, ...], int] = {}
     for finding in _raw_findings(analysis, rules, fed, family_of):
         key = (finding.code, finding.start, finding.end, finding.message, finding.severity)
+        place = (finding.code, finding.start, finding.end)
+        worst[place] = min(worst.get(place, 9), SEVERITIES.index(finding.severity))
         have = found.get(key)
         if have is None:
             found[key] = finding
         elif set(finding.phases) - set(have.phases):
             found[key] = replace(have, phases=(*have.phases, *(p for p in finding.phases if p not in have.phases)))
     dialect = analysis.file.dialect
-    result = [replace(f, dialect=dialect, url=f"{DOCS_URL}{f.code}.md") for f in found.values()]
+    result = [
+        replace(f, dialect=dialect, url=f"{DOCS_URL}{f.code}.md")
+        for f in found.values()
+        # the same defect, milder in the other phase, is said once
+        if SEVERITIES.index(f.severity) == worst[f.code, f.start, f.end]
+    ]
     result.sort(key=lambda f: (f.start, f.end, f.code))
     return suppress.apply(result, analysis, active_codes(settings.select, settings.extend_select, settings.ignore))
 

@@ -34,14 +34,13 @@ class Refused(Exception):
 
 
 class Context:
-    """One set-up: the layer, the shapes of its bottoms, the phase and the dialect; collects what the entry says."""
+    """One set-up: the layer, the shapes of its bottoms and the dialect; collects what the entry says."""
 
-    __slots__ = ("_blobs", "_macs", "_problems", "_tops", "bottoms", "dialect", "layer", "phase")
+    __slots__ = ("_blobs", "_macs", "_problems", "_tops", "bottoms", "dialect", "layer")
 
-    def __init__(self, layer: LayerDef, bottoms: tuple[Shape | None, ...], phase: str, dialect: str) -> None:
+    def __init__(self, layer: LayerDef, bottoms: tuple[Shape | None, ...], dialect: str) -> None:
         self.layer = layer
         self.bottoms = bottoms
-        self.phase = phase
         self.dialect = dialect
         self._tops: list[Shape | None] = []
         self._blobs: list[ParamBlob] = []

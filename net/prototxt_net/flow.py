@@ -139,9 +139,9 @@ def weights(node: Node) -> list[int]:
 
 
 def lr(net: PhaseNet, node: Node, index: int) -> float:
-    """The lr_mult in force: as written, else what a layer sharing the blob's name writes, else 1."""
+    """The lr_mult in force: forced, as written, else what a layer sharing the blob's name writes, else 1."""
     spec = _spec(node, index)
-    if spec is None:
+    if spec is None or node.setup.params[index].lr_mult is not None:
         return node.lr_mult(index)
     if not spec.has("lr_mult") and spec.get("name"):
         return _shared_rates(net).get(str(spec.get("name")), 1.0)
@@ -167,7 +167,7 @@ def _shared_rates(net: PhaseNet) -> dict[str, float]:
 
 def frozen(net: PhaseNet, node: Node) -> bool:
     """Whether the layer has weights and every one of them has lr_mult 0."""
-    if "param" not in node.layer.definition.bound.entries:
+    if "param" not in node.layer.definition.bound.entries and all(p.lr_mult != 0 for p in node.setup.params):
         return False
     own = weights(node)
     return bool(own) and all(lr(net, node, i) == 0 for i in own)

@@ -1,0 +1,1 @@
+"""BN: batch normalisation and the Scale behind it."""

@@ -1,0 +1,95 @@
+"""BN030: `use_global_stats` in a Caffe that does not read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from prototxt_net.batchnorm import behind_frozen_layer, fields, mode, norm_family, norms, phase_of
+from prototxt_net.finding import Finding
+from prototxt_net.flow import dialects_of, trainable
+from prototxt_net.net import Node, PhaseNet
+from prototxt_server.rules.base import Example, Rule, rule
+from prototxt_server.rules.bn.edits import drop, fix
+from prototxt_server.rules.bn.global_stats import FLAG
+from prototxt_server.rules.bn.nets import block, image, trained
+
+if TYPE_CHECKING:
+    from prototxt_server.analysis import Analysis
+
+_LOCKED = "param { lr_mult: 0 decay_mult: 0 }"
+_TRUE = "batch_norm_param { use_global_stats: true }"
+
+
+@rule
+class FlagIgnored(Rule):
+    """What it does
+    Reports `use_global_stats` in NVIDIA 0.16 and 0.17, and in 0.14 and 0.15 unless `engine: CAFFE` is written.
+
+    Why is this bad?
+    These layers decide by the phase alone: TRAIN uses the batch, TEST the stored statistics. Where the flag asks for
+    something else it silently does nothing; in particular a frozen BatchNorm goes on using and updating batch
+    statistics.
+
+    Fix safety
+    Safe where the flag repeats what the phase gives anyway; elsewhere none: deleting the line would hide the wish, and
+    this Caffe has no field that fulfils it.
+    """
+
+    code = "BN030"
+    name = "bn-flag-ignored"
+    severity = "warning"
+    dialects = dialects_of("N15", "N16")
+    fix_safety = "safe"
+    GOOD = (
+        Example(trained(), dialect="nvidia-0.17"),
+        Example(
+            trained("batch_norm_param { use_global_stats: false engine: CAFFE scale_filler { value: 1 } }"),
+            dialect="nvidia-0.15",
+            phase="TRAIN",
+        ),
+    )
+    BAD = (
+        Example(trained(_TRUE), dialect="nvidia-0.16"),
+        Example(trained(_TRUE, conv_lines=(_LOCKED,), scale_lines=(_LOCKED, _LOCKED)), dialect="nvidia-0.17"),
+        Example(image() + block(_TRUE), dialect="nvidia-0.17", phase="TEST", fixed=image() + block()),
+    )
+
+    def check_file(self, analysis: Analysis) -> Iterable[Finding]:
+        """One finding a layer, naming the phases in which the flag asks for something else."""
+        seen: dict[int, list[tuple[PhaseNet, Node]]] = {}
+        for net in analysis.nets:
+            for node in norms(net):
+                if norm_family(node, net.dialect) not in ("N15", "N16") or mode(net, node).reads_flag:
+                    continue
+                if fields(node).has("use_global_stats"):
+                    seen.setdefault(node.layer.index, []).append((net, node))
+        for places in seen.values():
+            yield self._finding(places)
+
+    def _finding(self, places: list[tuple[PhaseNet, Node]]) -> Finding:
+        node = places[0][1]
+        flag = bool(fields(node).get("use_global_stats"))
+        net = places[0][0]
+        against = [n.phase for n, at in places if flag != (phase_of(n, at) == "TEST")]
+        if not against:
+            return self.at(
+                node,
+                f"'{node.name}': {net.dialect} decides by the phase alone and does not read use_global_stats. Here it "
+                "agrees with the phase; delete it.",
+                FLAG,
+                severity="hint",
+                phases=tuple(n.phase for n, _ in places),
+                fix=fix("safe", "Delete use_global_stats", drop(net.file, node, FLAG)),
+            )
+        kept = "use batch statistics and overwrite the stored ones" if flag else "use the stored statistics"
+        then = f"in {' and '.join(against)} it goes on to {kept}"
+        if flag and trainable(net) and any(behind_frozen_layer(n, at) for n, at in places):
+            then += ", although everything around it is frozen"
+        return self.at(
+            node,
+            f"'{node.name}': {net.dialect} decides by the phase alone and does not read use_global_stats: "
+            f"{str(flag).lower()}; {then}.",
+            FLAG,
+            phases=tuple(against),
+        )

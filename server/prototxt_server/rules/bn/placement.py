@@ -1,0 +1,284 @@
+"""BN055 to BN059: what stands in front of a BatchNorm, and what behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prototxt_grammar.edits import Edit
+from prototxt_net.batchnorm import mode, norms, pair
+from prototxt_net.finding import Finding, Fix
+from prototxt_net.flow import WEIGHTED, fine_tuned, is_loss, trainable
+from prototxt_net.net import Blob, Node, PhaseNet
+from prototxt_server.rules.base import Example, Rule, related, rule
+from prototxt_server.rules.bn.edits import drop, drop_params, fix, put
+from prototxt_server.rules.bn.nets import block, bn, conv, data, ip, layer, loss, relu, scale, trained
+from prototxt_server.rules.editing import string_edit
+
+MESSAGES = {
+    "Convolution": "convolution_param",
+    "Deconvolution": "convolution_param",
+    "InnerProduct": "inner_product_param",
+}
+
+
+def _below(node: Node) -> tuple[Node, int] | None:
+    """The layer that wrote the bottom, and its top index."""
+    blob = node.bottoms[0] if node.bottoms else None
+    return None if blob is None else (blob.producer, blob.top_index)
+
+
+@rule
+class BiasBeforeBatchNorm(Rule):
+    """What it does
+    Points out a Convolution, Deconvolution or InnerProduct with a bias directly in front of a BatchNorm that uses batch
+    statistics in TRAIN.
+
+    Why is this bad?
+    It is harmless: the BatchNorm subtracts the mean, and the bias with it. The bias gets no gradient and costs a little
+    memory and time. In front of a BatchNorm with stored statistics the bias does matter, and nothing is reported.
+
+    Fix safety
+    Unsafe: the layer loses a blob, so stored weights no longer fit. Not offered where the net looks fine-tuned.
+    """
+
+    code = "BN055"
+    name = "conv-bias-before-bn"
+    severity = "hint"
+    fix_safety = "unsafe"
+    _HEAD = scale("scale1", "conv1") + ip("fc", "conv1") + loss("fc")
+    GOOD = (
+        Example(trained()),
+        Example(
+            data()
+            + conv("conv1", "data", "param { lr_mult: 0 }", "param { lr_mult: 0 }", bias=True)
+            + bn("bn1", "conv1", "batch_norm_param { use_global_stats: true }")
+            + scale("scale1", "conv1", "param { lr_mult: 0 }", "param { lr_mult: 0 }")
+            + ip("fc", "conv1")
+            + loss("fc")
+        ),
+    )
+    BAD = (
+        Example(data() + conv("conv1", "data", bias=True) + bn("bn1", "conv1") + _HEAD),
+        Example(
+            data()
+            + conv("conv1", "data", "param { lr_mult: 1 }", "param { lr_mult: 2 }", bias=True)
+            + bn("bn1", "conv1")
+            + _HEAD,
+            fixed=data()
+            + layer(
+                "Convolution",
+                "conv1",
+                "data",
+                "conv1",
+                "param { lr_mult: 1 }",
+                'convolution_param { num_output: 8 kernel_size: 3 pad: 1 weight_filler { type: "msra" } bias_term: false }',
+            )
+            + bn("bn1", "conv1")
+            + _HEAD,
+        ),
+    )
+
+    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
+        """Nets that train; the blob's only reader must be the BatchNorm."""
+        if net.phase != "TRAIN" or not trainable(net):
+            return
+        for node in norms(net):
+            below = _below(node)
+            if below is None or below[0].type not in WEIGHTED:
+                continue
+            maker = below[0]
+            name = MESSAGES[maker.type]
+            if not maker.param(name).get("bias_term") or len(maker.tops[0].readers) != 1:
+                continue
+            if not mode(net, node).batch or any(spec.has("name") for spec in maker.layer.bound.all("param")):
+                continue
+            yield self.at(
+                maker,
+                f"the bias of '{maker.name}' is subtracted again with the mean in '{node.name}': harmless, but it never "
+                "learns. Set bias_term: false.",
+                related=(related(node, f"'{node.name}' subtracts the mean"),),
+                fix=None if fine_tuned(net) else self._fix(net, maker, name),
+            )
+
+    @staticmethod
+    def _fix(net: PhaseNet, maker: Node, name: str) -> Fix | None:
+        edits: list[Edit | None] = [put(net.file, maker, f"{name}.bias_term", "false")]
+        if maker.param(name).has("bias_filler"):
+            edits.append(drop(net.file, maker, f"{name}.bias_filler"))
+        edits += drop_params(net.file, maker, 1)
+        return fix("unsafe", "Set bias_term: false", *edits)
+
+
+@rule
+class BeforeLoss(Rule):
+    """What it does
+    Reports a BatchNorm (with or without Scale) whose output is the prediction that a loss compares with the label.
+
+    Why is this bad?
+    Standardised scores have a fixed spread over the batch, so the net cannot become more confident, and a prediction
+    depends on the rest of the batch.
+
+    Fix safety
+    None offered: the last layer has to be put in order by hand.
+    """
+
+    code = "BN056"
+    name = "bn-before-loss"
+    severity = "warning"
+    _LOSSES = frozenset(
+        {"SoftmaxWithLoss", "MultinomialLogisticLoss", "SigmoidCrossEntropyLoss", "HingeLoss", "InfogainLoss"}
+    )
+    GOOD = (
+        Example(trained()),
+        Example(data() + ip("fc", "data") + bn("bn1", "fc") + relu("r", "fc") + ip("fc2", "fc") + loss("fc2")),
+    )
+    BAD = (
+        Example(data() + ip("fc", "data") + bn("bn1", "fc") + loss("fc")),
+        Example(data() + ip("fc", "data") + bn("bn1", "fc") + scale("scale1", "fc") + loss("fc")),
+    )
+
+    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
+        """Classification losses; embeddings are often normalised on purpose."""
+        if net.phase != "TRAIN":
+            return
+        for node in norms(net):
+            last = pair(node) or node
+            for reader, index in last.tops[0].readers if last.tops else ():
+                if index == 0 and reader.type in self._LOSSES and is_loss(reader.layer.definition, net.dialect):
+                    yield self.at(
+                        node,
+                        f"'{node.name}' standardises the scores that '{reader.name}' compares with the label: their spread "
+                        "is fixed, so the net cannot become confident. Remove it, or move it before the last layer.",
+                        related=(related(reader, f"'{reader.name}' reads them", "bottom"),),
+                    )
+
+
+@rule
+class OnLabel(Rule):
+    """What it does
+    Reports a BatchNorm that reads the label of a data layer.
+
+    Why is this bad?
+    Labels are class numbers. Normalised they are no integers any more, and a loss would read the wrong class, or memory
+    that is not its own.
+
+    Fix safety
+    Unsafe: it connects the layer to the data instead.
+    """
+
+    code = "BN057"
+    name = "bn-on-label"
+    severity = "warning"
+    fix_safety = "unsafe"
+    _DATA = frozenset({"Data", "ImageData", "HDF5Data", "MemoryData", "WindowData"})
+    GOOD = (Example(data() + bn("bn1", "data") + ip("fc", "data") + loss("fc")),)
+    BAD = (
+        Example(data() + bn("bn1", "label", top="bn1") + ip("fc", "data") + loss("fc"),
+                fixed=data() + bn("bn1", "data", top="bn1") + ip("fc", "data") + loss("fc")),
+        Example(data() + bn("bn1", "label") + ip("fc", "data") + loss("fc")),
+    )  # fmt: skip
+
+    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
+        """The second top of a data layer with two tops."""
+        for node in norms(net):
+            below = _below(node)
+            if below is None or below[0].type not in self._DATA or below[1] != 1 or len(below[0].tops) != 2:
+                continue
+            label, image = (top.name for top in reversed(below[0].tops))
+            entry = node.layer.bound.entry("bottom")
+            wanted = entry is not None and not any(node.in_place)
+            yield self.at(
+                node,
+                f"'{node.name}' normalises the label '{label}': class numbers would no longer be integers. "
+                f"Connect it to '{image}'.",
+                "bottom",
+                fix=fix("unsafe", f"Read '{image}'", string_edit(node.layer, entry, image))
+                if wanted and entry
+                else None,
+            )
+
+
+@rule
+class AfterDropout(Rule):
+    """What it does
+    Points out a BatchNorm directly behind a Dropout.
+
+    Why is this bad?
+    Dropout changes the variance of its output between TRAIN and TEST, so the statistics stored in TRAIN do not fit in
+    TEST.
+
+    Fix safety
+    None offered: put the Dropout behind the BatchNorm and its Scale.
+    """
+
+    code = "BN058"
+    name = "bn-after-dropout"
+    severity = "hint"
+    _DROP = layer("Dropout", "drop1", "data", "drop1")
+    GOOD = (Example(trained()),)
+    BAD = (
+        Example(data() + layer("Dropout", "drop1", "data", "data") + bn("bn1", "data") + ip("fc", "data") + loss("fc")),
+        Example(data() + _DROP + bn("bn1", "drop1", top="bn1") + ip("fc", "bn1") + loss("fc")),
+    )
+
+    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
+        """Nets that train."""
+        if net.phase != "TRAIN" or not trainable(net):
+            return
+        for node in norms(net):
+            below = _below(node)
+            if below is not None and below[0].type == "Dropout":
+                yield self.at(
+                    node,
+                    f"'{below[0].name}' in front of '{node.name}' drops values in TRAIN only, so the stored variance does "
+                    "not fit TEST. Put the Dropout behind it.",
+                    related=(related(below[0], "the Dropout"),),
+                )
+
+
+@rule
+class TwiceInARow(Rule):
+    """What it does
+    Reports two batch normalisations with nothing between them but the first one's Scale.
+
+    Why is this bad?
+    The second normalises what is normalised already, and undoes the first one's gamma and beta.
+
+    Fix safety
+    None offered: one of the two is to be deleted.
+    """
+
+    code = "BN059"
+    name = "bn-bn"
+    severity = "warning"
+    GOOD = (Example(trained()),)
+    BAD = (
+        Example(data() + block() + bn("a", "conv1") + bn("b", "conv1") + ip("fc", "conv1") + loss("fc")),
+        Example(
+            data()
+            + conv("conv1", "data")
+            + bn("a", "conv1")
+            + scale("s", "conv1")
+            + bn("b", "conv1")
+            + ip("fc", "conv1")
+            + loss("fc")
+        ),
+    )
+
+    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
+        """Each layer whose producer is one, or one's Scale."""
+        own = set(norms(net))
+        for node in norms(net):
+            blob: Blob | None = node.bottoms[0] if node.bottoms else None
+            if blob is None:
+                continue
+            first = blob.producer
+            if first.type == "Scale" and first.bottoms and first.bottoms[0] is not None:
+                first = first.bottoms[0].producer
+            if first in own and pair(first) in (None, blob.producer):
+                yield self.at(
+                    node,
+                    f"'{node.name}' normalises again what '{first.name}' has normalised, and undoes that layer's gamma and "
+                    "beta. Delete one of them.",
+                    related=(related(first, f"'{first.name}' is the first"),),
+                )

@@ -1,0 +1,350 @@
+"""BN022 to BN024, BN026, BN027 and BN029: what a Scale starts at, what it spans and how it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prototxt_net.batchnorm import constant, mode, norms, pair
+from prototxt_net.finding import Finding, Fix, Severity
+from prototxt_net.flow import frozen, trainable, upstream
+from prototxt_net.net import Node, PhaseNet
+from prototxt_net.zeros import fate
+from prototxt_server.rules.base import Example, Rule, related, rule
+from prototxt_server.rules.bn.edits import add_params, drop, fix, put, set_params
+from prototxt_server.rules.bn.nets import bn, conv, data, ip, layer, loss, relu, scale, trained
+
+_LOCKED = "param { lr_mult: 0 decay_mult: 0 }"
+
+
+def _net(param: str, *lines: str, norm: str = "") -> str:
+    return (
+        data()
+        + conv("conv1", "data")
+        + bn("bn1", "conv1", *([norm] if norm else []))
+        + scale("scale1", "conv1", *lines, param=param)
+        + relu("relu1", "conv1")
+        + ip("fc", "conv1")
+        + loss("fc")
+    )
+
+
+def _one_bottom(net: PhaseNet) -> Iterable[Node]:
+    return (node for node in net.of_type("Scale") if len(node.bottoms) == 1)
+
+
+def pairs(net: PhaseNet) -> Iterable[tuple[Node, Node]]:
+    """Each batch normalisation with the Scale behind it."""
+    for node in norms(net):
+        partner = pair(node)
+        if partner is not None:
+            yield node, partner
+
+
+@rule
+class ScaleZeroFiller(Rule):
+    """What it does
+    Reports a Scale whose `filler` is written without a `value` (or with value 0).
+
+    Why is this bad?
+    Without any filler gamma starts at 1. With an empty `filler { }` the filler's own default counts, the constant 0:
+    the layer outputs a constant, a ReLU behind it blocks every gradient, and nothing below ever learns.
+
+    Fix safety
+    Unsafe: it restores the usual start, which changes the initial values.
+    """
+
+    code = "BN022"
+    name = "scale-zero-filler"
+    severity = "error"
+    fix_safety = "unsafe"
+    GOOD = (
+        Example(trained()),
+        Example(_net("filler { value: 1 } bias_term: true")),
+        Example(
+            data()
+            + conv("conv1", "data")
+            + conv("conv2", "conv1")
+            + bn("bn2", "conv2")
+            + scale("scale2", "conv2")
+            + layer("Eltwise", "sum", "conv1 conv2", "sum")
+            + ip("fc", "sum")
+            + loss("fc")
+        ),
+    )
+    BAD = (
+        Example(_net("filler { } bias_term: true"), fixed=_net("filler { value: 1 } bias_term: true")),
+        Example(
+            _net('bias_term: true filler { type: "constant" value: 0 }'),
+            fixed=_net('bias_term: true filler { type: "constant" value: 1 }'),
+        ),
+    )
+
+    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
+        """Error only where the zero provably blocks every gradient."""
+        for node in _one_bottom(net):
+            param = node.param("scale_param")
+            if not param.has("filler") or constant(param.sub("filler")) != 0 or node.layer.bound.has("blobs"):
+                continue
+            end = fate(net, node.tops[0]) if node.tops else "alive"
+            severity, then = _verdict(end, trainable(net) and not frozen(net, node))
+            yield self.at(
+                node,
+                f"'{node.name}': a filler without a value starts gamma at 0 (no filler at all would start it at 1), so the "
+                f"layer outputs a constant{then} Write value: 1.",
+                "scale_param.filler",
+                severity=severity,
+                fix=fix("unsafe", "Start gamma at 1", put(net.file, node, "scale_param.filler.value", "1")),
+            )
+
+
+def _verdict(end: str, learns: bool) -> tuple[Severity, str]:
+    if not learns:
+        return "info", " until weights are loaded."
+    if end == "added":
+        return "info", ": the branch that it ends starts switched off, which may be meant."
+    if end == "dead":
+        return "error", "; the ReLU behind it then blocks every gradient, and nothing below can ever learn."
+    return "warning", "."
+
+
+@rule
+class ScaleRandomFiller(Rule):
+    """What it does
+    Reports a Scale behind a BatchNorm whose gamma starts at random values around 0.
+
+    Why is this bad?
+    Gamma should start at 1. With random signs it flips half of the channels and shrinks most of them, which undoes the
+    normalisation.
+
+    Fix safety
+    Unsafe: the initial values change.
+    """
+
+    code = "BN023"
+    name = "scale-random-filler"
+    severity = "warning"
+    fix_safety = "unsafe"
+    GOOD = (Example(_net('filler { type: "gaussian" mean: 1 std: 0.02 } bias_term: true')), Example(trained()))
+    BAD = (
+        Example(_net('filler { type: "xavier" } bias_term: true'), fixed=trained()),
+        Example(_net('bias_term: true filler { type: "gaussian" std: 0.01 }'), fixed=trained()),
+        Example(_net('bias_term: true filler { type: "uniform" min: -1 max: 1 }')),
+    )
+
+    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
+        """Pairs with a random filler whose mean is 0."""
+        for _, partner in pairs(net):
+            param = partner.param("scale_param")
+            if not param.has("filler"):
+                continue
+            filler = param.sub("filler")
+            kind = filler.get("type")
+            centred = (
+                kind in ("xavier", "msra")
+                or (kind == "gaussian" and abs(filler.get("mean")) < 0.5)
+                or (kind == "uniform" and filler.get("min") < 0 < filler.get("max"))
+            )
+            if centred:
+                yield self.at(
+                    partner,
+                    f"'{partner.name}': filler `{kind}` starts gamma at random values around 0, which flips and shrinks "
+                    "the channels that the BatchNorm has just normalised. Start gamma at 1: delete the filler.",
+                    "scale_param.filler",
+                    fix=fix("unsafe", "Delete the filler", drop(net.file, partner, "scale_param.filler")),
+                )
+
+
+@rule
+class ScaleWrongAxis(Rule):
+    """What it does
+    Reports a Scale behind a BatchNorm that does not hold one gamma for each channel.
+
+    Why is this bad?
+    A BatchNorm normalises axis 1, so its gamma belongs to axis 1. With axis 0 there is one for each image of the batch
+    and the weights fit no other batch size; over all axes their number depends on the image size; with num_axes 0
+    there is only one.
+
+    Fix safety
+    Unsafe: the shape of the blobs changes.
+    """
+
+    code = "BN024"
+    name = "scale-wrong-axis"
+    severity = "warning"
+    fix_safety = "unsafe"
+    GOOD = (Example(_net("axis: 1 bias_term: true")), Example(trained()))
+    BAD = (
+        Example(_net("axis: 0 bias_term: true")),
+        Example(_net("bias_term: true num_axes: -1"), fixed=_net("bias_term: true num_axes: 1")),
+        Example(_net("num_axes: 0 bias_term: true"), fixed=_net("num_axes: 1 bias_term: true")),
+    )
+
+    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
+        """Pairs; a negative axis needs the number of axes."""
+        for node, partner in pairs(net):
+            param = partner.param("scale_param")
+            axis, count = param.get("axis"), param.get("num_axes")
+            shape = partner.bottoms[0].shape if partner.bottoms[0] is not None else None
+            if axis < 0:
+                if shape is None:
+                    continue
+                axis += len(shape)
+            whole = shape is not None and len(shape) == 2 and count == -1
+            if axis == 1 and (count == 1 or whole):
+                continue
+            if count == 0:
+                what = "one gamma for the whole blob"
+            elif axis == 0:
+                what = "a gamma for each image of the batch, so its shape depends on the batch size"
+            elif axis == 1:
+                what = "a gamma for each element, so its shape depends on the image size"
+            else:
+                what = f"gammas along axis {axis}, so their shape depends on the image size"
+            yield self.at(
+                partner,
+                f"'{partner.name}' has {what}; '{node.name}' normalises channels. Use axis: 1 and num_axes: 1.",
+                "scale_param.num_axes" if axis == 1 or count == 0 else "scale_param.axis",
+                fix=self._fix(net, partner),
+            )
+
+    @staticmethod
+    def _fix(net: PhaseNet, node: Node) -> Fix | None:
+        edits = [
+            put(net.file, node, f"scale_param.{name}", "1")
+            for name in ("axis", "num_axes")
+            if node.param("scale_param").get(name) != 1
+        ]
+        return fix("unsafe", "One gamma for each channel", *edits)
+
+
+@rule
+class ScaleOneParam(Rule):
+    """What it does
+    Reports a Scale with gamma and beta but only one `param` block.
+
+    Why is this bad?
+    The block configures gamma; beta keeps lr_mult 1 and decay_mult 1. Where the block says `lr_mult: 0` the layer is
+    meant to be frozen, but beta goes on training.
+
+    Fix safety
+    Unsafe: training changes.
+    """
+
+    code = "BN026"
+    name = "scale-one-param"
+    severity = "warning"
+    fix_safety = "unsafe"
+    GOOD = (Example(trained()), Example(trained(scale_lines=(_LOCKED, _LOCKED))))
+    BAD = (
+        Example(trained(scale_lines=(_LOCKED,)), fixed=trained(scale_lines=(_LOCKED, _LOCKED))),
+        Example(
+            trained(scale_lines=("param { lr_mult: 1 decay_mult: 0 }",)),
+            fixed=trained(scale_lines=("param { lr_mult: 1 decay_mult: 0 }",) * 2),
+        ),
+    )
+
+    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
+        """Warning where freezing is meant, hint elsewhere."""
+        if not trainable(net):
+            return
+        for node in _one_bottom(net):
+            specs = node.layer.definition.bound.entries.get("param", ())
+            if len(specs) != 1 or not node.param("scale_param").get("bias_term"):
+                continue
+            spec = specs[0].value
+            freezes = spec.has("lr_mult") and spec.get("lr_mult") == 0
+            text = f"param {{ lr_mult: {spec.get('lr_mult'):g} decay_mult: {spec.get('decay_mult'):g} }}"
+            what = "the layer is not frozen: " if freezes else ""
+            yield self.at(
+                node,
+                f"'{node.name}' has one param block for two blobs; {what}beta keeps lr_mult 1 and decay_mult 1. "
+                "Write the block twice.",
+                "param",
+                severity="warning" if freezes else "hint",
+                fix=fix("unsafe", "Configure beta like gamma", add_params(net.file, node, text)),
+            )
+
+
+@rule
+class ScaleDecay(Rule):
+    """What it does
+    Points out a Scale behind a BatchNorm whose gamma or beta is subject to weight decay. Off by default.
+
+    Why is this bad?
+    Weight decay pulls gamma towards 0, which only shrinks the output; many recipes exempt gamma and beta.
+
+    Fix safety
+    Unsafe: training changes.
+    """
+
+    code = "BN027"
+    name = "scale-decay"
+    severity = "hint"
+    default_on = False
+    fix_safety = "unsafe"
+    _FREE = ("param { lr_mult: 1 decay_mult: 0 }",) * 2
+    GOOD = (Example(trained(scale_lines=_FREE)),)
+    BAD = (
+        Example(trained(), fixed=trained(scale_lines=_FREE)),
+        Example(trained(scale_lines=("param { lr_mult: 1 decay_mult: 1 }",) * 2), fixed=trained(scale_lines=_FREE)),
+    )
+
+    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
+        """Pairs in TRAIN."""
+        if net.phase != "TRAIN" or not trainable(net):
+            return
+        for _, partner in pairs(net):
+            count = len(partner.setup.params)
+            if not any(partner.decay_mult(i) != 0 and partner.lr_mult(i) != 0 for i in range(count)):
+                continue
+            blocks = [(f"{partner.lr_mult(i):g}", "0") for i in range(count)]
+            yield self.at(
+                partner,
+                f"'{partner.name}': weight decay pulls gamma towards 0, which only shrinks the output. Common practice is "
+                "decay_mult: 0 for gamma and beta.",
+                "param",
+                fix=fix("unsafe", "Set decay_mult: 0", *set_params(net.file, partner, *blocks)),
+            )
+
+
+@rule
+class ScaleFrozenAlone(Rule):
+    """What it does
+    Points out a frozen Scale behind a BatchNorm that uses batch statistics on features that train.
+
+    Why is this bad?
+    The features move and are normalised anew in every batch, while gamma and beta stay what they were for other
+    features. Usually both or neither should be frozen.
+
+    Fix safety
+    None: only the author knows which was meant.
+    """
+
+    code = "BN029"
+    name = "scale-stats-collapse-lr"
+    severity = "info"
+    GOOD = (
+        Example(trained()),
+        Example(trained("batch_norm_param { use_global_stats: true }", scale_lines=(_LOCKED, _LOCKED))),
+    )
+    BAD = (
+        Example(trained(scale_lines=(_LOCKED, _LOCKED))),
+        Example(trained(scale_lines=("param { lr_mult: 0 }",) * 2), dialect="ssd"),
+    )
+
+    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
+        """Pairs in TRAIN."""
+        if net.phase != "TRAIN" or not trainable(net):
+            return
+        for node, partner in pairs(net):
+            bottom = node.bottoms[0] if node.bottoms else None
+            if not frozen(net, partner) or bottom is None or not mode(net, node).batch:
+                continue
+            if upstream(net).get(bottom) == "trainable":
+                yield self.at(
+                    partner,
+                    f"gamma and beta of '{partner.name}' are frozen while the features under '{node.name}' train and are "
+                    "normalised with every batch. Freeze both or neither.",
+                    "param",
+                    related=(related(node, f"'{node.name}' uses batch statistics"),),
+                )

@@ -1,0 +1,1 @@
+"""DAT: data layers and their transformations."""

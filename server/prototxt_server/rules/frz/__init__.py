@@ -1,0 +1,1 @@
+"""FRZ: freezing layers, and what still moves."""

@@ -1,0 +1,1 @@
+"""INI: what weights start at."""

@@ -30,6 +30,7 @@ SCHEMA = Path(__file__).resolve().parents[1] / "prototxt_net" / "schema"
 NET = ("common", "net", "layers", "weights", "normalization", "activations", "shape", "losses", "data")
 FILES = (*NET, "solver", "legacy")  # in the order of the compiled schema
 ENUM_VALUE = re.compile(r"(\w+) = (-?\d+)")
+WRAPPED = re.compile(r"(?<!\n)\n(?!\n|- )")  # a line break that is neither a paragraph's end nor before a list item
 HEAD = '"""{}\n\nWritten by net/tools/compile_schema.py; do not edit."""\n\nfrom __future__ import annotations\n'
 
 
@@ -52,7 +53,7 @@ def read_proto(text: str, into: Sources) -> None:
         if line.startswith("//"):
             comment.append(line[2:].removeprefix(" "))
             continue
-        doc, comment = "\n".join(comment), []
+        doc, comment = WRAPPED.sub(" ", "\n".join(comment)), []
         if not line or line.startswith(("syntax ", "package ", "import ")):
             continue
         if line == "}":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -52,7 +53,8 @@ def test_a_stated_default_is_mentioned() -> None:
     silent = [
         f"{message}.{field.name}"
         for message, field in FIELDS
-        if field.has_default and f"efault `{write_value(field.kind, field.default)}`" not in _flat(message, field.name)
+        if field.has_default
+        and f"efault `{write_value(field.kind, field.default)}`" not in docs.FIELDS[message, field.name]
     ]
     assert silent == []
 
@@ -61,13 +63,9 @@ def test_no_default_is_mentioned_where_there_is_none() -> None:
     loud = [
         f"{message}.{field.name}"
         for message, field in FIELDS
-        if not field.has_default and "Default `" in _flat(message, field.name)
+        if not field.has_default and "Default `" in docs.FIELDS[message, field.name]
     ]
     assert loud == []
-
-
-def _flat(message: str, field: str) -> str:
-    return docs.FIELDS[message, field].replace("\n", " ")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +79,7 @@ def _flat(message: str, field: str) -> str:
     ],
 )
 def test_traps_are_named(message: str, field: str, phrase: str) -> None:
-    assert phrase in load.field_doc("bvlc", message, field).replace("\n", " ")
+    assert phrase in load.field_doc("bvlc", message, field)
 
 
 @pytest.mark.parametrize("dialect", load.DIALECTS)
@@ -113,6 +111,21 @@ def test_fork_texts_are_about_names_that_exist() -> None:
     assert values == []
 
 
+def test_texts_of_forks_state_the_default_last() -> None:
+    wrong = []
+    for dialect in load.DIALECTS[1:]:
+        for message in load.schema(dialect).messages.values():
+            for field in message.fields.values():
+                text = load.field_doc(dialect, message.name, field.name)
+                if text == f"Field of {dialect}.":
+                    continue
+                mentioned = re.findall(r"[Dd]efault(?: is)? `([^`]*)`", text)
+                stated = [write_value(field.kind, field.default)] if field.has_default else []
+                if mentioned[-1:] != stated and not text.endswith("the field has no default."):
+                    wrong.append(f"{dialect} {message.name}.{field.name} {stated}: {text}")
+    assert wrong == []
+
+
 def test_a_text_for_any_fork_is_not_hidden_by_one_of_bvlc() -> None:
     assert [key for scope, *key in fork_docs.FIELDS if not scope and tuple(key) in docs.FIELDS] == []
     assert [key for scope, *key in fork_docs.MESSAGES if not scope and key[0] in docs.MESSAGES] == []
@@ -131,6 +144,15 @@ def test_a_text_for_any_fork_is_not_hidden_by_one_of_bvlc() -> None:
 def test_a_difference_is_said_after_the_text_of_bvlc(dialect: str, message: str, field: str, sentence: str) -> None:
     assert load.field_doc(dialect, message, field) == (
         f"{load.field_doc('bvlc', message, field)} In {dialect} {sentence}"
+    )
+
+
+def test_the_layers_of_old_releases_are_described_as_such() -> None:
+    assert load.field_doc("bvlc-v0.9999", "LayerParameter", "type") == (
+        load.field_doc("bvlc", "V1LayerParameter", "type")
+    )
+    assert load.field_doc("bvlc-v0.99", "LayerParameter", "kernelsize") == (
+        load.field_doc("bvlc", "V0LayerParameter", "kernelsize")
     )
 
 

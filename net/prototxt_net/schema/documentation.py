@@ -7,13 +7,21 @@ for one dialect goes before BVLC's.
 
 from __future__ import annotations
 
+_LAYERS_OF_OLD = {"bvlc-v0.99": "V0LayerParameter", "bvlc-v0.9999": "V1LayerParameter", "c3d-1.0": "V1LayerParameter"}
+"""Releases whose LayerParameter is what later became the layer of V0 or V1 nets, and by which name it went on."""
+
+
+def _name_in_trunk(dialect: str, message: str) -> str:
+    return _LAYERS_OF_OLD.get(dialect, message) if message == "LayerParameter" else message
+
 
 def message_doc(dialect: str, message: str) -> str:
     """What a message is for; one line that says whose it is where nothing is written about it."""
     from ._generated import docs, fork_docs
 
     own = fork_docs.MESSAGES.get((dialect, message))
-    return own or docs.MESSAGES.get(message) or fork_docs.MESSAGES.get(("", message)) or f"Message of {dialect}."
+    trunk = docs.MESSAGES.get(_name_in_trunk(dialect, message))
+    return own or trunk or fork_docs.MESSAGES.get(("", message)) or f"Message of {dialect}."
 
 
 def field_doc(dialect: str, message: str, field: str) -> str:
@@ -22,11 +30,12 @@ def field_doc(dialect: str, message: str, field: str) -> str:
 
     own = fork_docs.FIELDS.get((dialect, message, field))
     if own is not None:
-        return own
-    trunk = docs.FIELDS.get((message, field))
+        return own + _own_default(own, dialect, message, field)
+    trunk = docs.FIELDS.get((_name_in_trunk(dialect, message), field))
     if trunk is not None:
         return trunk + _difference(dialect, message, field)
-    return fork_docs.FIELDS.get(("", message, field)) or f"Field of {dialect}."
+    shared = fork_docs.FIELDS.get(("", message, field))
+    return f"Field of {dialect}." if shared is None else shared + _own_default(shared, dialect, message, field)
 
 
 def enum_value_doc(dialect: str, enum: str, value: str) -> str:
@@ -37,20 +46,32 @@ def enum_value_doc(dialect: str, enum: str, value: str) -> str:
     return own or docs.VALUES.get((enum, value)) or fork_docs.VALUES.get(("", enum, value)) or f"Value of {dialect}."
 
 
+def _own_default(text: str, dialect: str, message: str, field: str) -> str:
+    """A last sentence where a text that serves several forks does not state this one's default."""
+    from .declaration import write_value
+    from .load import schema
+
+    own = schema(dialect).messages[message].fields[field]
+    default = write_value(own.kind, own.default)
+    return "" if not own.has_default or f"`{default}`" in text else f" In {dialect} the default is `{default}`."
+
+
 def _difference(dialect: str, message: str, field: str) -> str:
     """A last sentence for a fork whose default, or whose repetition, is not the one that BVLC's text speaks of."""
     from .declaration import write_value
     from .load import schema
 
     fork = schema(dialect).messages[message].fields[field]
-    trunk = schema("bvlc").messages[message].fields[field]
+    trunk = schema("bvlc").messages[_name_in_trunk(dialect, message)].fields[field]
     if fork is trunk:
         return ""
+    if fork.repeated and not trunk.repeated:
+        return f" In {dialect} it may be given several times, and the field has no default."
     if trunk.repeated and not fork.repeated:
         given = f" Default `{write_value(fork.kind, fork.default)}`." if fork.has_default else ""
         return f" In {dialect} it may be given only once.{given}"
     if (fork.has_default and fork.default != trunk.default) or fork.has_default > trunk.has_default:
         return f" In {dialect} the default is `{write_value(fork.kind, fork.default)}`."
-    if trunk.has_default and not fork.has_default and not fork.repeated:
+    if trunk.has_default and not fork.has_default:
         return f" In {dialect} the field has no default."
     return ""

@@ -111,7 +111,8 @@ class Balancer:
     # --- the walk ----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        for self._index, token in enumerate(self.tokens):
+        for index, token in enumerate(self.tokens):
+            self._index = index
             if token.first:
                 self._indent = token.column
             kind = token.kind
@@ -132,10 +133,7 @@ class Balancer:
             self._close_missing()
 
     def _name(self, token: Token) -> None:
-        after = self._next()
-        is_key = token.kind == "extension" or (
-            after is not None and after.kind in _AFTER_NAME and (after.line == token.line or after.first)
-        )
+        is_key = self._is_key(self._index)
         if self._state in ("item", "behind"):
             if not is_key:
                 return self._item("WORD", token)
@@ -153,6 +151,14 @@ class Balancer:
         self._state, self._key = "key", token
         return None
 
+    def _is_key(self, index: int) -> bool:
+        """Whether the name `index` is that of a field, by what follows it."""
+        token = self.tokens[index]
+        if token.kind == "extension" or index + 1 >= len(self.tokens):
+            return token.kind == "extension"
+        after = self.tokens[index + 1]
+        return after.kind in _AFTER_NAME and (after.line == token.line or after.first)
+
     def _value(self, token: Token) -> None:
         """A string, number, bad token or minus."""
         kind = _SCALARS.get(token.kind, "MINUS")
@@ -166,31 +172,36 @@ class Balancer:
             if kind != "BAD":  # a bad token has its problem already
                 self._unexpected(token, "identifier")
             return None
-        after = self._next()
-        if kind == "MINUS" and (after is None or after.kind not in ("name", "number", "bad")):
-            self._unexpected(token, "value")
+        if kind == "MINUS":
+            self._minus(token)
             return None
-        if kind == "STRING" and self.terminals[-1].type == "MINUS":
-            self.terminals.pop()
         self._emit(kind, token.start, token.end)
-        if kind != "MINUS":
-            self._complete()
-            if kind == "STRING":
-                self._state = "string"
-        else:
-            self._state = "value"
+        self._complete()
+        if kind == "STRING":
+            self._state = "string"
         return None
 
     def _item(self, kind: str, token: Token) -> None:
         """A scalar in a list."""
         last = self.terminals[-1].type
+        if kind == "BAD" and last == "STRING" and self.text[token.start] in "\"'":
+            return None  # a further piece of a string; it has its problem
         if self._state == "behind" and last != "MINUS" and not (kind == last == "STRING"):
             self._unexpected(token, '","')
-        after = self._next()
-        if kind == "MINUS" and (after is None or after.kind not in ("name", "number", "bad")):
-            return self._unexpected(token, "value")
-        self._emit(kind, token.start, token.end)
         self._state = "behind"
+        if kind == "MINUS":
+            return self._minus(token)
+        return self._emit(kind, token.start, token.end)
+
+    def _minus(self, token: Token) -> None:
+        """A minus counts where a number or word follows it."""
+        after = self._next()
+        if after is None or not (
+            after.kind in ("number", "bad") or (after.kind == "name" and not self._is_key(self._index + 1))
+        ):
+            return self._unexpected(token, "value")
+        self._emit("MINUS", token.start, token.end)
+        self._state = "behind" if self._state == "behind" else "value"
         return None
 
     def _complete(self) -> None:
@@ -331,15 +342,16 @@ class Balancer:
             return
         while self._surplus > 0 and self._stack and token.column <= self._stack[-1].indent:
             self._close_missing()
+            self._close_lists()
 
     def _close_inner(self, token: Token) -> None:
         """A closing bracket in the column of an outer block, not of the innermost: the inner ones are not closed."""
         if not (self._surplus > 0 and self._indented and token.first):
             return
-        columns = [opened.indent for opened in self._stack]
-        if token.column in columns:
+        if any(opened.indent == token.column for opened in self._stack if opened.bracket != "["):
             while self._surplus > 0 and self._stack[-1].indent > token.column:
                 self._close_missing()
+            self._close_lists()
 
     def _is_stray(self, token: Token) -> bool:
         """Whether, in a piece with too many closing brackets, this is the one too many."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,10 @@ from .balance import Balancer
 from .lexicon import grammar_text
 from .scan import MOST_PROBLEMS, Scan
 from .strict import Rejection, TreeBuilder, fill_text, parse_strict
-from .tree import Field, Message, Scalar, SyntaxProblem
+from .tree import Field, Scalar, SyntaxProblem
 
 if TYPE_CHECKING:
-    from lark import Lark, Token
+    from lark import Lark
 
 #: One of these on a line is enough: the others there are mostly its consequences.
 _SOFT = frozenset({"unexpected", "lone-key", "missing-value", "missing-colon", "unterminated-string", "bad-number"})
@@ -20,14 +21,21 @@ _SOFT = frozenset({"unexpected", "lone-key", "missing-value", "missing-colon", "
 
 def explain(text: str) -> tuple[list[Field], tuple[SyntaxProblem, ...]]:
     """(the fields that can be read, at least one problem) of text that the strict grammar refuses; never raises."""
-    balanced = Balancer(Scan(text))
+    scan = Scan(text)
+    balanced = Balancer(scan)
     fields = _build(text, balanced)
     problems = _tidy(balanced.problems)
     refused = parse_strict(text)
-    if isinstance(refused, Rejection) and not any(problem.start <= refused.end for problem in problems):
+    if isinstance(refused, Rejection) and not any(problem.start <= _reach(scan, refused) for problem in problems):
         # The tolerant grammar took something that protobuf does not: say what protobuf says.
         problems.insert(0, _as_problem(refused))
     return fields, tuple(problems[:MOST_PROBLEMS])
+
+
+def _reach(scan: Scan, refused: Rejection) -> int:
+    """Where the refused token ends: the strict lexer stops at its beginning, its fault may be further in."""
+    at = bisect_right(scan.tokens, refused.start, key=lambda token: token.start) - 1
+    return max(refused.end, scan.tokens[at].end if at >= 0 else 0)
 
 
 def _tidy(found: list[tuple[int, SyntaxProblem]]) -> list[SyntaxProblem]:
@@ -44,8 +52,14 @@ def _tidy(found: list[tuple[int, SyntaxProblem]]) -> list[SyntaxProblem]:
 
 
 _WORDS = {
-    "NAME": "identifier", "COLON": '":"', "LBRACE": '"{"', "RBRACE": '"}"', "MORE": '">"', "RSQB": '"]"', "COMMA": '","',
-}  # fmt: skip
+    "NAME": "identifier",
+    "COLON": '":"',
+    "LBRACE": '"{"',
+    "RBRACE": '"}"',
+    "MORE": '">"',
+    "RSQB": '"]"',
+    "COMMA": '","',
+}
 
 
 def _as_problem(refused: Rejection) -> SyntaxProblem:
@@ -97,14 +111,9 @@ def _lark() -> Lark:
 
 def _build(text: str, balanced: Balancer) -> list[Field]:
     from lark import Token
-    from lark.exceptions import UnexpectedInput
-
     parser = _lark().parse_interactive("")
     for kind, start, end in balanced.terminals:
-        try:
-            parser.feed_token(Token(kind, text[start:end], start_pos=start, end_pos=end))
-        except UnexpectedInput:  # the balancer lets through only what fits; this keeps a slip of it harmless
-            continue
-    fields: list[Field] = parser.feed_eof()
+        parser.feed_token(Token(kind, text[start:end], start_pos=start, end_pos=end))
+    fields: list[Field] = parser.feed_eof()  # type: ignore[no-untyped-call]
     fill_text(fields, text)
     return fields

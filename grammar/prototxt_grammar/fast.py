@@ -33,7 +33,7 @@ def _expressions() -> tuple[re.Pattern[str], re.Pattern[str]]:
         rf"|([}}>])|([,;])|({string})|(\Z)|(.))"
     )
     items = f"({string}(?:{trivia}{string})*+)|({number})|({word})"
-    return re.compile(field, re.DOTALL), re.compile(f"{trivia}(?:{items})[^,]*+,?")
+    return re.compile(field, re.DOTALL), re.compile(f"{trivia}(?:{items}){trivia},?+")
 
 
 def parse_clean(text: str) -> list[Field] | None:
@@ -44,8 +44,8 @@ def parse_clean(text: str) -> list[Field] | None:
     last: Field | None = None  # the field that a separator or a further string may still follow
     stack: list[tuple[Field, Message, list[Field]]] = []
     for match in expression.finditer(text):
-        kind = match.lastindex
-        if kind == _STRING or kind == _NUMBER or kind == _WORD:
+        kind = match.lastindex or 0
+        if kind < _LIST:  # a string, a number or a word
             name, value = match.group(1, kind)
             start, colon = match.start(1), match.start(2)
             if colon < 0:
@@ -83,7 +83,7 @@ def parse_clean(text: str) -> list[Field] | None:
             value_node.end = last.end = match.end()
             value_node.text = text[value_node.start : value_node.end]
         elif kind == _LIST:
-            name, written = match.group(1, kind)
+            name = match[1]
             start, colon = match.start(1), match.start(2)
             if colon < 0:
                 return None

@@ -25,7 +25,7 @@ from .tree import Chunk
 
 
 def chunks_of(pieces: list[Piece], known: dict[str, list[Chunk]]) -> list[Chunk]:
-    """The chunks that the pieces make. `known` holds joined chunks of an earlier tree by text; taken ones are removed."""
+    """The chunks that the pieces make. `known`: joined chunks of an earlier tree by text; those used are removed."""
     broken = [index for index, piece in enumerate(pieces) if piece.fields is None]
     if not broken:
         return [piece.chunk for piece in pieces if piece.chunk is not None]

@@ -73,7 +73,7 @@ class LineIndex:
         """The index of the text with text[start:end] replaced by `content`, at the price of the lines touched."""
         old, starts = self.text, self.starts
         new = old[:start] + content + old[end:]
-        # A break is a matter of two characters at most, so one character beside the edit may belong to a new or lost one.
+        # A break is two characters at most, so one character beside the edit may belong to a new or a lost one.
         first = bisect_right(starts, max(start - 1, 0)) - 1
         last = bisect_right(starts, min(end + 1, len(old)))
         shift = len(new) - len(old)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import pairwise
 
 from .fast import parse_clean
 from .lexicon import terminals
@@ -77,4 +78,4 @@ def cut(text: str, start: int, stop: int) -> list[str]:
     if not places or places[0] != start:
         places.insert(0, start)
     places.append(stop)
-    return [text[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(places)]

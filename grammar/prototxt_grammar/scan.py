@@ -105,6 +105,15 @@ class Scan:
             before.pop()
         return bool(before) and before[-1] in (":", "=", "[", ",")
 
+    def _open_in_line(self) -> int:
+        """How many brackets that were opened in this line are open still."""
+        depth = 0
+        for token in reversed(self.tokens):
+            if token.line != self._line:
+                break
+            depth += (token.kind in OPENERS) - (token.kind in CLOSERS)
+        return max(depth, 0)
+
     # --- tokens that need a closer look; each method returns where to go on ------------------------------------------
 
     def _word(self, kind: str, start: int, end: int) -> int:
@@ -154,10 +163,12 @@ class Scan:
         self._add("bad", start, end)
 
     def _open_string(self, start: int, end: int) -> int:
-        """To the end of the line, less the closing brackets there: in `{ name: "x }` they are meant as brackets."""
+        """To the end of the line, less the closing brackets there that the line needs: `layer { name: "x }`."""
         written = self.text[start:end].rstrip(" \t\r")
-        kept = written.rstrip(" \t}>]")
-        end = start + max(len(kept), 1)
+        for _ in range(self._open_in_line()):
+            if len(written) > 1 and written[-1] in CLOSERS:
+                written = written[:-1].rstrip(" \t")
+        end = start + len(written)
         last = self.text[end - 1]
         if end - start > 1 and LOOKALIKES.get(last) in ("'", '"'):
             self._report("bad-char", end - 1, end, LOOKALIKES[last], last)

@@ -83,12 +83,15 @@ class TreeBuilder:
 
     def message(self, children: list[Any]) -> Message:
         """`{ ... }` or `< ... >`."""
-        return Message(children[1:-1], children[0].start_pos, children[-1].end_pos, str(children[0]), True)
+        opening, closing = children[0], children[-1]
+        closed = closing.end_pos > closing.start_pos
+        return Message(children[1:-1], opening.start_pos, closing.end_pos, str(opening) or "{", closed)
 
     def list(self, children: list[Any]) -> ListValue:
         """`[a, b]`."""
         items = [item for item in children[1:-1] if item is not None]
-        return ListValue(items, children[0].start_pos, children[-1].end_pos, True)
+        closing = children[-1]
+        return ListValue(items, children[0].start_pos, closing.end_pos, closing.end_pos > closing.start_pos)
 
     message_list = list
 

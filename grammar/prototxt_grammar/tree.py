@@ -33,7 +33,11 @@ class Scalar:
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """`{ ... }` or `< ... >`; `start` is the opening bracket, `end` lies behind the closing one (or the chunk's end)."""
+    """`{ ... }` or `< ... >`; `start` is the opening bracket, `end` lies behind the closing one.
+
+    closed is False where the closing bracket is missing; `end` then lies behind the last token that belongs to the
+    message. Where the opening one is missing ("missing-open"), `start` is where it belongs and `open` is "{".
+    """
 
     fields: list[Field]
     start: int
@@ -81,7 +85,7 @@ class SyntaxProblem:
     kind: "unexpected" | "unclosed" | "missing-open" | "stray-close" | "mismatched-close" | "slash-comment" | "glued" |
     "unterminated-string" | "bad-char" | "missing-colon" | "missing-value" | "lone-key" | "bad-escape" |
     "bad-number" | "bom" | "nul".
-    expected, found: what protobuf would say ("identifier", "\":\"", ...), for the message of the rule.
+    expected, found: what protobuf would say ("identifier", `":"`, ...), for the message of the rule.
     at: where something is missing, as an offset (-1 where nothing is): "unclosed" and "missing-open": where the bracket
     `expected` belongs; "missing-colon" and "missing-value": behind the name, behind the colon; "glued": where the space
     belongs; "unterminated-string": where the quote belongs. For "mismatched-close": the opening bracket.

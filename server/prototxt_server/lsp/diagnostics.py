@@ -1,0 +1,126 @@
+"""Diagnostics: pushed with the version they belong to, or pulled with a name for the result.
+
+Pushing waits a little, so that changes which are already in the pipe are taken together; it waits as long as the last
+analysis took, so that a burst of changes never makes the server spend more than half its time on texts that are gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from lsprotocol import types
+
+from prototxt_server.lsp import convert
+from prototxt_server.lsp.document import Document
+
+if TYPE_CHECKING:
+    from prototxt_server.lsp.server import Server
+
+MANY = 1000
+"""At most so many diagnostics a file: a binary file opened by mistake must not drown the editor."""
+_SHORTEST, _LONGEST = 0.002, 0.2  # seconds
+
+
+class Publisher:
+    """Pushes diagnostics of documents that changed."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._pending: dict[str, asyncio.TimerHandle] = {}
+        self._cost = _SHORTEST
+
+    def schedule(self, document: Document) -> None:
+        """Push soon, unless the client asks by itself or it is already planned."""
+        if self._server.pulls or document.uri in self._pending:
+            return
+        delay = min(max(self._cost, _SHORTEST), _LONGEST)
+        self._pending[document.uri] = asyncio.get_running_loop().call_later(delay, self._push, document.uri)
+
+    def clear(self, uri: str) -> None:
+        """Take back what was pushed about a document that is closed."""
+        pending = self._pending.pop(uri, None)
+        if pending is not None:
+            pending.cancel()
+        if not self._server.pulls:
+            self._server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
+
+    def _push(self, uri: str) -> None:
+        self._pending.pop(uri, None)
+        document = self._server.document(uri)
+        if document is None:
+            return
+        begun = time.perf_counter()
+        found = diagnostics(self._server, document)
+        self._cost = time.perf_counter() - begun
+        self._server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, found, document.version))
+
+
+def diagnostics(server: Server, document: Document) -> list[types.Diagnostic]:
+    """All diagnostics of the present text: of the rules, then of the last forward run over this text."""
+    found = [convert.diagnostic(document, finding) for finding in server.analysis(document).findings[:MANY]]
+    found += [convert.diagnostic(document, finding, convert.FORWARD_SOURCE) for finding in document.forward[:MANY]]
+    return found
+
+
+def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
+    """Look at a new document."""
+    _schedule(ls, params.text_document.uri)
+
+
+def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
+    """Look at it again."""
+    _schedule(ls, params.text_document.uri)
+
+
+def did_save(ls: Server, params: types.DidSaveTextDocumentParams) -> None:
+    """Nothing depends on the saved file beyond its text; looking again costs nothing."""
+    _schedule(ls, params.text_document.uri)
+
+
+def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
+    """Diagnostics do not outlive the document."""
+    ls.publisher.clear(params.text_document.uri)
+
+
+def _schedule(ls: Server, uri: str) -> None:
+    document = ls.document(uri)
+    if document is not None:
+        ls.publisher.schedule(document)
+
+
+def pull(ls: Server, params: types.DocumentDiagnosticParams) -> types.DocumentDiagnosticReport:
+    """The diagnostics, or that they are the ones the client has."""
+    document = ls.document(params.text_document.uri)
+    if document is None:
+        return types.RelatedFullDocumentDiagnosticReport(items=[])
+    name = f"{ls.session}-{ls.settings_revision}-{document.forward_run if document.forward else 0}-{document.hash}"
+    if params.previous_result_id == name:
+        return types.RelatedUnchangedDocumentDiagnosticReport(result_id=name)
+    return types.RelatedFullDocumentDiagnosticReport(items=diagnostics(ls, document), result_id=name)
+
+
+def refresh(ls: Server) -> None:
+    """Show again what depends on settings or on a forward run."""
+    if not ls.pulls:
+        for document in ls.documents.values():
+            ls.publisher.schedule(document)
+    elif ls.can("workspace.diagnostics.refresh_support"):
+        ls.workspace_diagnostic_refresh(None)
+
+
+def configure(ls: Server, params: types.DidChangeConfigurationParams) -> None:
+    """New settings: everything is judged again. A client that sends none is asked for them."""
+    if params.settings:
+        _take(ls, params.settings)
+    elif ls.can("workspace.configuration"):
+        question = types.ConfigurationParams([types.ConfigurationItem(section="prototxt")])
+        ls.workspace_configuration(question, callback=lambda answer: _take(ls, answer[0] if answer else None))
+
+
+def _take(ls: Server, raw: object) -> None:
+    ls.configure(raw)
+    refresh(ls)
+    if ls.can("workspace.inlay_hint.refresh_support"):
+        ls.workspace_inlay_hint_refresh(None)

@@ -1,0 +1,74 @@
+"""An open document: its text spliced from the client's changes, and the one analysis of it.
+
+Own class instead of pygls' `TextDocument`, which splits lines where the protocol does not (form feed, U+2028) and
+rebuilds the text line by line on each change.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from lsprotocol import types
+from pygls.uris import to_fs_path
+
+from prototxt_grammar import LineIndex
+from prototxt_net.finding import Finding
+from prototxt_server.analysis import Analysis, Settings, Source
+from prototxt_server.engine import analyze
+
+logger = logging.getLogger(__name__)
+
+
+class Document:
+    """One open document. encoding: how the client counts columns. forward: what the last run said of this very text."""
+
+    __slots__ = ("_analysis", "_hash", "encoding", "forward", "forward_run", "index", "path", "uri", "version")
+
+    def __init__(self, uri: str, text: str, version: int | None, encoding: str) -> None:
+        self.uri = uri
+        self.path = to_fs_path(uri) or ""
+        self.version = version
+        self.encoding = encoding
+        self.index = LineIndex(text)
+        self.forward: tuple[Finding, ...] = ()
+        self.forward_run = 0
+        self._analysis: Analysis | None = None
+        self._hash = ""
+
+    def change(self, version: int, changes: Sequence[types.TextDocumentContentChangeEvent]) -> None:
+        """Apply changes in order. A change without range replaces the text."""
+        for change in changes:
+            if isinstance(change, types.TextDocumentContentChangePartial):
+                where = change.range
+                start = self.index.offset(where.start.line, where.start.character, self.encoding)
+                end = self.index.offset(where.end.line, where.end.character, self.encoding)
+                self.index = self.index.updated(start, max(start, end), change.text)
+            else:
+                self.index = LineIndex(change.text)
+        self.version = version
+        self.forward = ()
+        self._hash = ""
+
+    @property
+    def text(self) -> str:
+        """The present text."""
+        return self.index.text
+
+    @property
+    def hash(self) -> str:
+        """A digest of the text."""
+        if not self._hash:
+            self._hash = blake2b(self.text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        return self._hash
+
+    def analysis(self, settings: Settings) -> Analysis:
+        """The analysis of the present text; computed once per text, from the last one."""
+        last = self._analysis
+        if last is not None and last.source.text is self.text and last.settings == settings:
+            return last
+        if last is not None and last.settings != settings:
+            last = None
+        self._analysis = analyze(Source(self.text, self.path), settings, last)
+        return self._analysis

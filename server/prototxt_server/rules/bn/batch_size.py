@@ -70,6 +70,7 @@ class TinyBatch(Rule):
                 what = f"over {m} values per channel, which is few: the statistics are noisy"
             yield self.at(
                 node,
-                f"'{node.name}' averages {what}. iter_size does not help. Use a larger batch_size, or frozen statistics.",
+                f"'{node.name}' averages {what}. iter_size does not help. Use a larger batch_size, or frozen "
+                "statistics.",
                 severity=severity,
             )

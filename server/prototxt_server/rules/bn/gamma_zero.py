@@ -104,8 +104,8 @@ class GammaZeroDefault(Rule):
             )
             yield self.at(
                 node,
-                f"'{node.name}': gamma starts at 0 in {net.dialect} ({why}), so the layer outputs exactly 0 whatever its "
-                f"input is{then} Write `{field} {_ONE}`.",
+                f"'{node.name}': gamma starts at 0 in {net.dialect} ({why}), so the layer outputs exactly 0 whatever "
+                f"its input is{then} Write `{field} {_ONE}`.",
                 path if written else "",
                 severity=severity,
                 fix=self._fix(net, node, path, written),

@@ -87,8 +87,8 @@ class TrainGlobalStats(Rule):
                 node,
                 f"'{node.name}' normalises with stored statistics while it trains, so they never update. From scratch "
                 f"they are empty and the layer multiplies its input by 1/sqrt(eps) ({EMPTY_GAIN:.0f} by default): the "
-                "loss saturates at 87.3365. Remove the flag; if the statistics come from pretrained weights, freeze the "
-                "Scale too.",
+                "loss saturates at 87.3365. Remove the flag; if the statistics come from pretrained weights, freeze "
+                "the Scale too.",
                 FLAG,
                 fix=fix("unsafe", "Delete use_global_stats", drop(net.file, node, FLAG)),
             )
@@ -139,9 +139,9 @@ class TestBatchStats(Rule):
                 continue
             yield self.at(
                 node,
-                f"'{node.name}' uses batch statistics in TEST as well: predictions depend on what else is in the batch, "
-                "and every TEST forward overwrites the moving averages; with one image per batch on 1x1 maps the output "
-                "is 0. Remove the flag: TRAIN then uses the batch, TEST the stored statistics.",
+                f"'{node.name}' uses batch statistics in TEST as well: predictions depend on what else is in the "
+                "batch, and every TEST forward overwrites the moving averages; with one image per batch on 1x1 maps "
+                "the output is 0. Remove the flag: TRAIN then uses the batch, TEST the stored statistics.",
                 FLAG,
                 fix=fix("unsafe", "Delete use_global_stats", drop(net.file, node, FLAG)),
             )

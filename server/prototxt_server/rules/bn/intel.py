@@ -54,9 +54,9 @@ class IntelFusionParams(Rule):
                 continue
             yield self.at(
                 node,
-                f"'{node.name}': Intel's Caffe fuses '{partner.name}' into it and appends that layer's two param blocks "
-                "to this one's: without three blocks of its own they land on mean and variance. Write three blocks with "
-                "lr_mult: 0.",
+                f"'{node.name}': Intel's Caffe fuses '{partner.name}' into it and appends that layer's two param "
+                "blocks to this one's: without three blocks of its own they land on mean and variance. Write three "
+                "blocks with lr_mult: 0.",
                 "param",
                 related=(related(partner, f"the param blocks of '{partner.name}'", "param"),),
                 fix=fix("safe", "Write three blocks", *set_params(net.file, node, *(("0", "0"),) * 3)),

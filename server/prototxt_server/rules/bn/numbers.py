@@ -104,8 +104,8 @@ class EpsClamped(Rule):
                 continue
             yield self.at(
                 node,
-                f"'{node.name}': eps {eps:g} is silently raised to 1e-5 (version 0.16.1: to 1e-4), so results differ from "
-                "BVLC's. Write 1e-5.",
+                f"'{node.name}': eps {eps:g} is silently raised to 1e-5 (version 0.16.1: to 1e-4), so results differ "
+                "from BVLC's. Write 1e-5.",
                 "batch_norm_param.eps",
                 fix=fix("safe", "Write 1e-5", put(net.file, node, "batch_norm_param.eps", "1e-5")),
             )

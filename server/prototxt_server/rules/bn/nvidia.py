@@ -197,8 +197,9 @@ class Nvidia15BvlcParams(Rule):
             roles = [blob.role for blob in node.setup.params]
             yield self.at(
                 node,
-                f"'{node.name}': in this version the first three blobs are {', '.join(roles[:3])}, so these blocks freeze "
-                f"gamma and beta{' at 0' if zero else ''} and leave {' and '.join(roles[3:])} unmasked. Write five blocks.",
+                f"'{node.name}': in this version the first three blobs are {', '.join(roles[:3])}, so these blocks "
+                f"freeze gamma and beta{' at 0' if zero else ''} and leave {' and '.join(roles[3:])} unmasked. Write "
+                "five blocks.",
                 "param",
                 fix=fix("unsafe", "Write five blocks", *set_params(net.file, node, *_template(node))),
             )

@@ -116,8 +116,8 @@ class PhaseTwinName(Rule):
             edit = string_edit(b.layer, entry, a.name) if entry is not None else None
             yield self.at(
                 b,
-                f"'{b.name}' stands for '{a.name}' in TEST, but weights and statistics go from the train net to the test "
-                f"net by layer name: '{b.name}' gets none and tests with its initial ones. Give both the name "
+                f"'{b.name}' stands for '{a.name}' in TEST, but weights and statistics go from the train net to the "
+                f"test net by layer name: '{b.name}' gets none and tests with its initial ones. Give both the name "
                 f"'{a.name}'.",
                 "name",
                 related=(related(a, f"'{a.name}' is its twin in TRAIN", "name"),),

@@ -71,7 +71,8 @@ class BiasBeforeBatchNorm(Rule):
                 "data",
                 "conv1",
                 "param { lr_mult: 1 }",
-                'convolution_param { num_output: 8 kernel_size: 3 pad: 1 weight_filler { type: "msra" } bias_term: false }',
+                'convolution_param { num_output: 8 kernel_size: 3 pad: 1 weight_filler { type: "msra" } '
+                "bias_term: false }",
             )
             + bn("bn1", "conv1")
             + _HEAD,
@@ -94,8 +95,8 @@ class BiasBeforeBatchNorm(Rule):
                 continue
             yield self.at(
                 maker,
-                f"the bias of '{maker.name}' is subtracted again with the mean in '{node.name}': harmless, but it never "
-                "learns. Set bias_term: false.",
+                f"the bias of '{maker.name}' is subtracted again with the mean in '{node.name}': harmless, but it "
+                "never learns. Set bias_term: false.",
                 related=(related(node, f"'{node.name}' subtracts the mean"),),
                 fix=None if fine_tuned(net) else self._fix(net, maker, name),
             )
@@ -147,8 +148,9 @@ class BeforeLoss(Rule):
                 if index == 0 and reader.type in self._LOSSES and is_loss(reader.layer.definition, net.dialect):
                     yield self.at(
                         node,
-                        f"'{node.name}' standardises the scores that '{reader.name}' compares with the label: their spread "
-                        "is fixed, so the net cannot become confident. Remove it, or move it before the last layer.",
+                        f"'{node.name}' standardises the scores that '{reader.name}' compares with the label: their "
+                        "spread is fixed, so the net cannot become confident. Remove it, or move it before the last "
+                        "layer.",
                         related=(related(reader, f"'{reader.name}' reads them", "bottom"),),
                     )
 
@@ -230,8 +232,8 @@ class AfterDropout(Rule):
             if below is not None and below[0].type == "Dropout":
                 yield self.at(
                     node,
-                    f"'{below[0].name}' in front of '{node.name}' drops values in TRAIN only, so the stored variance does "
-                    "not fit TEST. Put the Dropout behind it.",
+                    f"'{below[0].name}' in front of '{node.name}' drops values in TRAIN only, so the stored variance "
+                    "does not fit TEST. Put the Dropout behind it.",
                     related=(related(below[0], "the Dropout"),),
                 )
 
@@ -278,7 +280,7 @@ class TwiceInARow(Rule):
             if first in own and pair(first) in (None, blob.producer):
                 yield self.at(
                     node,
-                    f"'{node.name}' normalises again what '{first.name}' has normalised, and undoes that layer's gamma and "
-                    "beta. Delete one of them.",
+                    f"'{node.name}' normalises again what '{first.name}' has normalised, and undoes that layer's "
+                    "gamma and beta. Delete one of them.",
                     related=(related(first, f"'{first.name}' is the first"),),
                 )

@@ -116,8 +116,8 @@ class WithoutScale(Rule):
             name = f"{node.name}_scale" if f"{node.name}_scale" not in net.by_name else f"{node.name}_gamma_beta"
             yield self.at(
                 node,
-                f"'{node.name}' only standardises: this Caffe's BatchNorm has no gamma and beta, and no Scale follows it. "
-                "The layer behind it always sees mean 0 and variance 1. Add a Scale with bias_term: true.",
+                f"'{node.name}' only standardises: this Caffe's BatchNorm has no gamma and beta, and no Scale "
+                "follows it. The layer behind it always sees mean 0 and variance 1. Add a Scale with bias_term: true.",
                 severity="warning" if trainable(net) else "info",
                 fix=self._fix(net, node, scale_block(name, blob)),
             )
@@ -276,7 +276,11 @@ class DoubleAffine(Rule):
     dialects = dialects_of("N15", "N16", "SG", "YX")
     fix_safety = "unsafe"
     _FILLED = "batch_norm_param { scale_filler { value: 1 } engine: CAFFE }"
-    _MASK = tuple("param { lr_mult: %d decay_mult: %d }" % pair for pair in ((1, 0), (1, 0), (0, 0), (0, 0), (0, 1)))
+    _MASK = (
+        *("param { lr_mult: 1 decay_mult: 0 }",) * 2,
+        *("param { lr_mult: 0 decay_mult: 0 }",) * 2,
+        "param { lr_mult: 0 }",
+    )
     GOOD = (
         Example(trained()),
         Example(
@@ -313,8 +317,8 @@ class DoubleAffine(Rule):
                 continue
             yield self.at(
                 partner,
-                f"'{node.name}' has gamma and beta of its own in {net.dialect}, so '{partner.name}' scales and shifts a "
-                "second time. Drop the Scale.",
+                f"'{node.name}' has gamma and beta of its own in {net.dialect}, so '{partner.name}' scales and "
+                "shifts a second time. Drop the Scale.",
                 related=(related(node, f"'{node.name}' is affine here"),),
                 fix=self._fix(net, partner),
             )

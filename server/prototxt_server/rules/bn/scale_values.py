@@ -89,8 +89,8 @@ class ScaleZeroFiller(Rule):
             severity, then = _verdict(end, trainable(net) and not frozen(net, node))
             yield self.at(
                 node,
-                f"'{node.name}': a filler without a value starts gamma at 0 (no filler at all would start it at 1), so the "
-                f"layer outputs a constant{then} Write value: 1.",
+                f"'{node.name}': a filler without a value starts gamma at 0 (no filler at all would start it at 1), "
+                f"so the layer outputs a constant{then} Write value: 1.",
                 "scale_param.filler",
                 severity=severity,
                 fix=fix("unsafe", "Start gamma at 1", put(net.file, node, "scale_param.filler.value", "1")),
@@ -147,8 +147,8 @@ class ScaleRandomFiller(Rule):
             if centred:
                 yield self.at(
                     partner,
-                    f"'{partner.name}': filler `{kind}` starts gamma at random values around 0, which flips and shrinks "
-                    "the channels that the BatchNorm has just normalised. Start gamma at 1: delete the filler.",
+                    f"'{partner.name}': filler `{kind}` starts gamma at random values around 0, which flips and "
+                    "shrinks the channels that the BatchNorm has just normalised. Start gamma at 1: delete the filler.",
                     "scale_param.filler",
                     fix=fix("unsafe", "Delete the filler", drop(net.file, partner, "scale_param.filler")),
                 )
@@ -300,8 +300,8 @@ class ScaleDecay(Rule):
             blocks = [(f"{partner.lr_mult(i):g}", "0") for i in range(count)]
             yield self.at(
                 partner,
-                f"'{partner.name}': weight decay pulls gamma towards 0, which only shrinks the output. Common practice is "
-                "decay_mult: 0 for gamma and beta.",
+                f"'{partner.name}': weight decay pulls gamma towards 0, which only shrinks the output. Common "
+                "practice is decay_mult: 0 for gamma and beta.",
                 "param",
                 fix=fix("unsafe", "Set decay_mult: 0", *set_params(net.file, partner, *blocks)),
             )
@@ -343,8 +343,8 @@ class ScaleFrozenAlone(Rule):
             if upstream(net).get(bottom) == "trainable":
                 yield self.at(
                     partner,
-                    f"gamma and beta of '{partner.name}' are frozen while the features under '{node.name}' train and are "
-                    "normalised with every batch. Freeze both or neither.",
+                    f"gamma and beta of '{partner.name}' are frozen while the features under '{node.name}' train and "
+                    "are normalised with every batch. Freeze both or neither.",
                     "param",
                     related=(related(node, f"'{node.name}' uses batch statistics"),),
                 )

@@ -59,8 +59,8 @@ class SegnetBnMode(Rule):
             if learns and kind(net) == "deploy":
                 yield self.at(
                     node,
-                    f"'{node.name}' is in LEARN mode: it normalises with the images that happen to share the batch. Run "
-                    "compute_bn_statistics.py on the weights and set bn_mode: INFERENCE.",
+                    f"'{node.name}' is in LEARN mode: it normalises with the images that happen to share the batch. "
+                    "Run compute_bn_statistics.py on the weights and set bn_mode: INFERENCE.",
                     "bn_param.bn_mode",
                     fix=fix("unsafe", "Set bn_mode: INFERENCE", put(net.file, node, "bn_param.bn_mode", "INFERENCE")),
                 )

@@ -66,8 +66,8 @@ class StatLrFatal(ProblemRule):
                 continue
             yield self.at(
                 node,
-                f"{node.name}: param block {index} does not say lr_mult: 0; mean and variance are statistics, not weights, "
-                "and the MKL engines abort. Delete the param blocks of this layer, or write lr_mult: 0.",
+                f"{node.name}: param block {index} does not say lr_mult: 0; mean and variance are statistics, not "
+                "weights, and the MKL engines abort. Delete the param blocks of this layer, or write lr_mult: 0.",
                 "param",
                 index=index,
                 aborts=True,
@@ -113,8 +113,8 @@ class StatParamsRewritten(Rule):
                 continue
             yield self.at(
                 node,
-                f"'{node.name}': Caffe silently rewrites these three param blocks to lr_mult 0 and decay_mult 0, because "
-                "the blobs are statistics; what stands here is not used. Write 0, or delete the blocks.",
+                f"'{node.name}': Caffe silently rewrites these three param blocks to lr_mult 0 and decay_mult 0, "
+                "because the blobs are statistics; what stands here is not used. Write 0, or delete the blocks.",
                 "param",
                 index=index,
                 fix=fix("safe", "Write 0 into all three", *set_params(net.file, node, *MASKED)),
@@ -171,9 +171,9 @@ class SharedNamesErased(Rule):
                     continue
                 yield self.at(
                     node,
-                    f"'{node.name}': this Caffe clears the three param blocks of a BatchNorm while it reads the file, so "
-                    f"'{name}' is not shared with '{first.name}' and both keep statistics of their own. Feed one "
-                    "BatchNorm from a Concat instead.",
+                    f"'{node.name}': this Caffe clears the three param blocks of a BatchNorm while it reads the "
+                    f"file, so '{name}' is not shared with '{first.name}' and both keep statistics of their own. "
+                    "Feed one BatchNorm from a Concat instead.",
                     "param",
                     index=index,
                     related=(related(first, f"'{first.name}' names its blob '{name}' too", "param"),),

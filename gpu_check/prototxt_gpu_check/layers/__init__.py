@@ -1,0 +1,15 @@
+"""What each Caffe layer type does in a forward pass, in terms of `ops`; small families to a file, as in the net floor.
+
+Importing this package registers them all.
+"""
+
+from prototxt_gpu_check.layers import (  # registration
+    activation,
+    arrangement,
+    loss,
+    normalization,
+    vision,
+)
+from prototxt_gpu_check.layers.base import Step, runner
+
+__all__ = ["Step", "activation", "arrangement", "loss", "normalization", "runner", "vision"]

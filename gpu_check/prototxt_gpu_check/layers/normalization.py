@@ -1,0 +1,96 @@
+"""BatchNorm in its dialects, and MVN.
+
+What differs (facts measured on BVLC Caffe and NVIDIA 0.15): which blobs there are (known by their roles), who decides
+between batch and stored statistics, and how a batch moves the stored ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prototxt_gpu_check.backend import Array
+from prototxt_gpu_check.layers.base import Step, runs
+from prototxt_gpu_check.layout import count, reshape
+from prototxt_gpu_check.ops.normalization import moments, mvn, normalize
+
+# NVIDIA 0.16 and 0.17 read use_global_stats and never look at it: the phase decides.
+_PHASE_ONLY = frozenset({"nvidia-0.16", "nvidia-0.17", "jacinto-0.17"})
+_NVIDIA = frozenset({"nvidia-0.15"}) | _PHASE_ONLY
+_EPS_FLOOR = 1e-5
+
+
+def uses_stored_statistics(s: Step) -> bool:
+    """Whether this BatchNorm normalises with its stored statistics rather than with the batch's."""
+    p = s.param("batch_norm_param")
+    by_phase_only = s.dialect in _PHASE_ONLY or (s.dialect == "nvidia-0.15" and p.get("engine") == "CUDNN")
+    if p.has("use_global_stats") and not by_phase_only:
+        return bool(p.get("use_global_stats"))
+    return s.phase == "TEST"
+
+
+@runs("BatchNorm")
+def batch_norm(s: Step) -> Sequence[Array]:
+    """(x - mean) / sqrt(var + eps), and gamma, beta where the dialect has them."""
+    b, x = s.backend, s.bottoms[0]
+    p = s.param("batch_norm_param")
+    eps = float(p.get("eps"))
+    if s.dialect in _PHASE_ONLY:
+        eps = max(eps, _EPS_FLOOR)
+    stored = uses_stored_statistics(s)
+    channels = x.shape[1] if x.ndim > 1 else 1
+    samples = x.size // max(1, channels)
+    s.facts.update(mode="stored" if stored else "batch", per_channel=samples, eps=eps)
+    gamma, beta = s.role("gamma"), s.role("beta")
+    mean, var, factor = s.role("mean"), s.role("variance"), s.role("factor")
+    assert mean is not None
+    assert var is not None
+    if stored:
+        # The third blob of NVIDIA 0.16 is a constant 1 that its own code does not divide by.
+        f = None if s.dialect in _NVIDIA else factor
+        return [normalize(b, x, mean, var, eps=eps, factor=f, gamma=gamma, beta=beta)]
+    batch_mean, batch_var = moments(b, x)
+    _move_statistics(s, batch_mean, batch_var, samples)
+    return [normalize(b, x, batch_mean, batch_var, eps=eps, gamma=gamma, beta=beta)]
+
+
+def _move_statistics(s: Step, mean: Array, var: Array, samples: int) -> None:
+    """What one forward pass leaves in the stored statistics."""
+    m, v, f = (s.role_index(role) for role in ("mean", "variance", "factor"))
+    assert m is not None
+    assert v is not None
+    if s.dialect in _NVIDIA:
+        # The first batch is copied over whatever was loaded.
+        s.updates[m], s.updates[v] = mean, var
+        return
+    keep = float(s.param("batch_norm_param").get("moving_average_fraction"))
+    unbiased = samples / (samples - 1) if samples > 1 else 1.0
+    s.updates[m] = _blend(s, s.params[m], mean, keep, 1.0)
+    s.updates[v] = _blend(s, s.params[v], var, keep, unbiased)
+    if f is not None:
+        s.updates[f] = _blend(s, s.params[f], s.backend.full((1,), 1.0), keep, 1.0)
+
+
+def _blend(s: Step, old: Array, new: Array, keep: float, weight: float) -> Array:
+    b = s.backend
+    if b.kernels is None:
+        out: Array = (old * keep + new * weight).astype("float32")
+        return out
+    out = b.empty(tuple(old.shape))
+    b.launch("binary", out.size, old, new, out, out.size, 0, keep, weight)
+    return out
+
+
+@runs("MVN")
+def mean_variance(s: Step) -> Sequence[Array]:
+    """Mean-variance normalisation of each sample; eps is added after the square root."""
+    p, x = s.param("mvn_param"), s.bottoms[0]
+    shape = (*x.shape, *(1,) * (4 - x.ndim))
+    y = mvn(
+        s.backend,
+        reshape(s.backend, x, shape),
+        across_channels=bool(p.get("across_channels")),
+        normalize_variance=bool(p.get("normalize_variance")),
+        eps=float(p.get("eps")),
+    )
+    assert count(s.tops[0]) == y.size
+    return [y.reshape(s.tops[0])]

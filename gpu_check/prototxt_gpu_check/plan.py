@@ -1,0 +1,129 @@
+"""Before anything runs: concrete shapes for every blob, the batch size, and how much memory a pass will take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from prototxt_gpu_check.layout import count
+from prototxt_gpu_check.parameters import known
+from prototxt_gpu_check.result import Degraded
+from prototxt_gpu_check.sources import Inputs, concrete_shapes
+from prototxt_net.file import NetFile
+from prototxt_net.graph import connect
+from prototxt_net.net import Blob, PhaseNet
+from prototxt_net.phases import State
+from prototxt_net.setup import set_up
+from prototxt_net.shape import Shape
+
+Ints = tuple[int, ...]
+
+CPU_BATCH = 4
+"""Samples of a pass on the CPU unless told otherwise: whether a signal collapses does not depend on their number."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """A net whose sources have concrete shapes. requested: the batch in the text; used: the one that will run."""
+
+    net: PhaseNet
+    source_shapes: dict[str, Ints]
+    requested: int | None
+    used: int | None
+    degraded: list[Degraded] = field(default_factory=list)
+
+
+def make(file: NetFile, state: State, inputs: Inputs, batch: int | None, default_batch: int | None) -> Plan:
+    """Set the net up with concrete source shapes and a batch of `batch`, or of at most `default_batch`.
+
+    A net that fixes its batch elsewhere (a Reshape, slice points) does not survive the cut and then keeps its own.
+    """
+    loose = set_up(connect(file, state, {}))
+    shapes, guessed = concrete_shapes(loose, inputs)
+    degraded: list[Degraded] = []
+    if guessed:
+        listed = ", ".join(f"{name} {'x'.join(map(str, shapes[name]))}" for name in guessed)
+        degraded.append(
+            Degraded(
+                "shape-assumed", f"The text does not tell the shape of {listed}: assumed (--shape says otherwise)."
+            )
+        )
+    requested = _batch(loose, shapes, inputs)
+    used = _wanted(requested, shapes, inputs, batch, default_batch)
+    net = _concrete(file, state, shapes)
+    if used is None or requested is None or used == requested:
+        return Plan(net, shapes, requested, requested, degraded)
+    cut = {
+        name: (used, *shape[1:]) if shape and shape[0] == requested and name not in inputs.arrays else shape
+        for name, shape in shapes.items()
+    }
+    smaller = _concrete(file, state, cut)
+    if aborting(smaller) > aborting(net):
+        degraded.append(
+            Degraded("batch-kept", f"The net fixes its batch of {requested} in other layers: it could not be changed.")
+        )
+        return Plan(net, shapes, requested, requested, degraded)
+    if used < requested and not any(name in inputs.arrays for name in shapes):
+        degraded.append(
+            Degraded("batch-cut", f"The batch was cut from {requested} to {used} samples (--batch says otherwise).")
+        )
+    return Plan(smaller, cut, requested, used, degraded)
+
+
+def _concrete(file: NetFile, state: State, shapes: Mapping[str, Ints]) -> PhaseNet:
+    given: dict[str, Shape] = dict(shapes)
+    return set_up(connect(file, state, given))
+
+
+def _batch(net: PhaseNet, shapes: Mapping[str, Ints], inputs: Inputs) -> int | None:
+    """The first axis of the first image-like source top, else of the first source top, as the text has it."""
+    names = [blob.name for node in net.nodes if not node.bottoms for blob in node.tops if shapes.get(blob.name)]
+    own = {name: shapes[name] for name in names if name not in inputs.arrays} or {n: shapes[n] for n in names}
+    for shape in own.values():
+        if len(shape) >= 3:
+            return shape[0]
+    return next((shape[0] for shape in own.values()), None)
+
+
+def _wanted(
+    requested: int | None, shapes: Mapping[str, Ints], inputs: Inputs, batch: int | None, default: int | None
+) -> int | None:
+    arrays = [shape[0] for name, shape in shapes.items() if name in inputs.arrays and shape]
+    if arrays:
+        return arrays[0]  # a given array is used whole, and the other sources follow it
+    if batch is not None:
+        return max(1, batch)
+    if requested is None or default is None:
+        return requested
+    return min(requested, default)
+
+
+def aborting(net: PhaseNet) -> int:
+    """How many things Caffe would abort on while building this net."""
+    return sum(p.aborts for p in net.problems) + sum(p.aborts for node in net.nodes for p in node.setup.problems)
+
+
+def last_use(net: PhaseNet) -> dict[Blob, int]:
+    """For each blob version the position of the last layer that touches it."""
+    return {
+        top: max([node.position, *(reader.position for reader, _ in top.readers)])
+        for node in net.nodes
+        for top in node.tops
+    }
+
+
+def peak_bytes(net: PhaseNet, column_cap: int) -> int:
+    """An upper estimate of the bytes alive at once: blobs until their last reader ran, one layer's weights, columns."""
+    uses = last_use(net)
+    alive: dict[Blob, int] = {}
+    peak = 0
+    for node in net.nodes:
+        for top in node.tops:
+            shape = known(top.shape)
+            alive[top] = 4 * count(shape) if shape is not None else 0
+        weights = sum(4 * count(shape) for p in node.setup.params if (shape := known(p.shape)) is not None)
+        columns = column_cap if node.type in ("Convolution", "Deconvolution") else 0
+        peak = max(peak, sum(alive.values()) + weights + columns)
+        for blob in [b for b in alive if uses[b] <= node.position]:
+            del alive[blob]
+    return peak

@@ -1,0 +1,261 @@
+"""One forward pass of a planned net: layer by layer, with statistics taken right after each layer.
+
+In-place layers make new arrays here, so that every stage can be looked at; an array is dropped after its last reader.
+On a device nothing waits for it before the end, except losses, which are one small copy each.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from prototxt_gpu_check.backend import Array, Backend
+from prototxt_gpu_check.fill import stream
+from prototxt_gpu_check.layers import Step, runner
+from prototxt_gpu_check.layout import stored
+from prototxt_gpu_check.parameters import Origin, Store, known
+from prototxt_gpu_check.plan import Plan, last_use
+from prototxt_gpu_check.result import BlobResult, Degraded, ForwardResult, LayerResult, ParamResult
+from prototxt_gpu_check.sources import Inputs, values
+from prototxt_gpu_check.stats import Recorder
+from prototxt_gpu_check.weights import Weights
+from prototxt_net.batchnorm import phase_of
+from prototxt_net.flow import is_loss, loss_weights
+from prototxt_net.graph import explicit_loss_weight
+from prototxt_net.net import Blob, Node, PhaseNet
+
+COMPARE_LIMIT = 1 << 22
+"""Elements up to which an output is fetched to see whether all its samples are equal."""
+
+Progress = Callable[[int, int, str], None]
+
+
+class Cancelled(Exception):
+    """Somebody does not want the answer any more."""
+
+
+@dataclass(slots=True)
+class Options:
+    """How to run: see the command `forward`. deadline_s: the pass stops between layers after that many seconds."""
+
+    seed: int = 0
+    dropout: bool = False
+    strict_fillers: bool = False
+    deadline_s: float | None = None
+    keep: frozenset[Blob] = frozenset()
+
+
+@dataclass(slots=True)
+class _Recorded:
+    """Indices into the recorder's list, until the numbers have been fetched."""
+
+    node: Node
+    checked: bool
+    reason: str = ""
+    tops: list[tuple[str, tuple[int, ...], int, bool | None]] = field(default_factory=list)
+    params: list[tuple[str, tuple[int, ...], Origin, int, int]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Pass:
+    """A pass over `plan.net`; `run` may be called once. `arrays` holds the blob versions of Options.keep afterwards."""
+
+    plan: Plan
+    backend: Backend
+    inputs: Inputs
+    options: Options = field(default_factory=Options)
+    weights: Weights | None = None
+    progress: Progress | None = None
+    cancelled: Callable[[], bool] | None = None
+    arrays: dict[Blob, Array] = field(default_factory=dict)
+    _recorder: Recorder = field(init=False)
+    _store: Store = field(init=False)
+    _compare: set[Blob] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._recorder = Recorder(self.backend)
+        self._store = Store(self.backend, self.net, self.weights, self.options.seed, self.options.strict_fillers)
+        self._compare = _outputs(self.net)
+
+    @property
+    def net(self) -> PhaseNet:
+        """The net that runs."""
+        return self.plan.net
+
+    def run(self) -> ForwardResult:
+        """Run every layer that can be run. Raises Cancelled, and the backend's out-of-memory exceptions."""
+        start = time.perf_counter()
+        uses = last_use(self.net)
+        recorded: list[_Recorded] = []
+        status = "ok"
+        with np.errstate(all="ignore"):
+            for node in self.net.nodes:
+                if self.cancelled is not None and self.cancelled():
+                    raise Cancelled
+                if self.options.deadline_s is not None and time.perf_counter() - start > self.options.deadline_s:
+                    status = "partial"
+                    break
+                if self.progress is not None:
+                    self.progress(node.position, len(self.net.nodes), node.name)
+                record = self._layer(node)
+                recorded.append(record)
+                if not record.checked:
+                    status = "partial"
+                for blob in [b for b in self.arrays if uses[b] <= node.position and b not in self.options.keep]:
+                    del self.arrays[blob]
+        ran = time.perf_counter()
+        result = self._result(recorded, status)
+        result.timing_ms = {
+            "layers": (ran - start) * 1e3,
+            "statistics": (time.perf_counter() - ran) * 1e3,
+        }
+        return result
+
+    def _layer(self, node: Node) -> _Recorded:
+        shapes = [known(top.shape) for top in node.tops]
+        aborts = [p for p in node.setup.problems if p.aborts]
+        run = runner(node.type)
+        if not node.bottoms and node.type != "Parameter":
+            return self._source(node)
+        if run is None:
+            return _Recorded(node, False, f"{node.type} layers are not run here")
+        for index, bottom in enumerate(node.bottoms):
+            if bottom is None or bottom not in self.arrays:
+                name = node.layer.definition.bottoms[index]
+                return _Recorded(node, False, f"its bottom '{name}' was not computed")
+        if aborts:
+            return _Recorded(node, False, f"Caffe refuses it: {aborts[0].message}")
+        if any(s is None for s in shapes) or any(known(p.shape) is None for p in node.setup.params):
+            return _Recorded(node, False, "its shapes are not known")
+        params, origins = self._store.make(node)
+        step = Step(
+            self.backend,
+            node,
+            [self.arrays[blob] for blob in node.bottoms if blob is not None],
+            params,
+            tuple(s for s in shapes if s is not None),
+            phase_of(self.net, node),
+            self.net.dialect,
+            stream(self.options.seed, "layer", node.name),
+            self.options.dropout,
+        )
+        record = _Recorded(node, True, facts=step.facts)
+        before = [self._recorder.record(_one_row(p)) for p in params]
+        try:
+            tops = run(step)
+        except NotImplementedError as error:
+            return _Recorded(node, False, str(error))
+        for index, top in enumerate(tops):
+            name = node.tops[index].name if index < len(node.tops) else "(automatic)"
+            self._take(record, node, index, name, top)
+        for index, param in enumerate(params):
+            new = step.updates.get(index)
+            after = before[index] if new is None else self._recorder.record(_one_row(new))
+            role = node.setup.params[index].role
+            record.params.append((role, tuple(param.shape), origins[index], before[index], after))
+        return record
+
+    def _source(self, node: Node) -> _Recorded:
+        record = _Recorded(node, True)
+        for index, blob in enumerate(node.tops):
+            shape = self.plan.source_shapes.get(blob.name)
+            if shape is None:
+                return _Recorded(node, False, "its shapes are not known")
+            array, what = values(self.backend, self.net, node, index, shape, self.inputs)
+            record.facts.setdefault("values", []).append(what)
+            if what == "given":
+                self._compare.add(blob)
+            self._take(record, node, index, blob.name, array)
+        return record
+
+    def _take(self, record: _Recorded, node: Node, index: int, name: str, top: Array) -> None:
+        same = None
+        if index < len(node.tops):
+            blob = node.tops[index]
+            top = stored(self.backend, top)
+            self.arrays[blob] = top
+            if blob in self._compare and top.ndim and top.shape[0] >= 2 and top.size <= COMPARE_LIMIT:
+                host = self.backend.to_host(top)
+                same = bool((host[1:] == host[:1]).all())
+        record.tops.append((name, tuple(top.shape), self._recorder.record(top), same))
+
+    def _result(self, recorded: list[_Recorded], status: Any) -> ForwardResult:
+        stats = self._recorder.finish()
+        plan, store = self.plan, self._store
+        result = ForwardResult(
+            device=self.backend.device,
+            backend=self.backend.name,
+            phase=self.net.phase,
+            seed=self.options.seed,
+            batch_requested=plan.requested,
+            batch_used=plan.used,
+            status=status if any(r.checked for r in recorded) or not recorded else "error",
+            degraded=[*plan.degraded, *_notes(store)],
+            weights=None if self.weights is None else self.weights.path,
+            misfits=list(store.misfits),
+        )
+        for r in recorded:
+            layer = LayerResult(r.node, r.checked, r.reason, facts=r.facts)
+            layer.tops = [BlobResult(name, shape, stats[i], same) for name, shape, i, same in r.tops]
+            layer.params = [
+                ParamResult(role, shape, origin, stats[b], stats[a]) for role, shape, origin, b, a in r.params
+            ]
+            result.layers.append(layer)
+        _total_loss(result, self.net.dialect)
+        return result
+
+
+def _one_row(p: Array) -> Array:
+    """A parameter blob as one channel: its own axes mean nothing for statistics."""
+    return p.reshape(1, 1, -1)
+
+
+def _outputs(net: PhaseNet) -> set[Blob]:
+    """The blobs that are the net's answer: its outputs, and what losses and Accuracy judge."""
+    found = set(net.outputs)
+    for node in net.nodes:
+        if (
+            node.bottoms
+            and node.bottoms[0] is not None
+            and (node.type == "Accuracy" or any(loss_weights(node, net.dialect)))
+        ):
+            found.add(node.bottoms[0])
+    return found
+
+
+def _notes(store: Store) -> list[Degraded]:
+    notes: list[Degraded] = []
+    if store.substituted:
+        n = len(store.substituted)
+        first = store.substituted[0]
+        layers = f"'{first}' writes" if n == 1 else f"{n} layers ('{first}' first) write"
+        notes.append(
+            Degraded(
+                "fillers-substituted",
+                f"{layers} no weight_filler, so Caffe starts the weights at 0 and expects them to be loaded; msra was "
+                "used here (--weights loads them, --strict-fillers runs the zeros).",
+            )
+        )
+    return notes
+
+
+def _total_loss(result: ForwardResult, dialect: str) -> None:
+    total, any_loss = 0.0, False
+    for layer in result.layers:
+        for index, (weight, top) in enumerate(zip(loss_weights(layer.node, dialect), layer.tops, strict=False)):
+            blobs = layer.node.tops
+            if index < len(blobs) and blobs[index].readers and explicit_loss_weight(layer.node, index):
+                # The Split that Caffe inserts takes the weight over and the layer falls back to its default, which for
+                # a loss counts the same value once more (measured).
+                weight += 1.0 if index == 0 and is_loss(layer.node.layer.definition, dialect) else 0.0
+            if weight:
+                any_loss = True
+                total += weight * float(top.stats.total.sum())
+                result.loss_nonfinite += top.stats.nonfinite
+    if any_loss and not result.loss_nonfinite:
+        result.loss = total

@@ -1,0 +1,214 @@
+"""Where a net's input comes from: the shapes of its source tops, and values for them.
+
+Shapes: what the text tells, then what was given for a blob (`--shape`), then a rule for the rest. Values: arrays given
+from outside, else synthetic ones of the distribution that the layer's transform_param leaves of ordinary 8-bit images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from prototxt_gpu_check.backend import Array, Backend
+from prototxt_gpu_check.fill import UNIFORM, Filler, fill, normal, raw, stream
+from prototxt_gpu_check.layout import count, stored
+from prototxt_net.message import Bound
+from prototxt_net.net import Blob, Node, PhaseNet
+from prototxt_net.shape import Shape
+
+Ints = tuple[int, ...]
+
+IMAGE_MEAN, IMAGE_STD = 118.0, 60.0
+"""Of the synthetic 8-bit pixels, before transform_param; near those of photographs."""
+
+IMAGE_SOURCES = frozenset({"Data", "ImageData", "WindowData", "AnnotatedData", "VideoData", "MemoryData"})
+LABEL_READERS = {
+    "SoftmaxWithLoss": "softmax_param",
+    "Accuracy": "accuracy_param",
+    "MultinomialLogisticLoss": "",
+    "InfogainLoss": "infogain_loss_param",
+    "HingeLoss": "",
+}
+"""Layers whose bottom[1] is a class label, with the message that holds the class axis (default 1)."""
+
+TARGET_READERS = frozenset({"SigmoidCrossEntropyLoss", "ContrastiveLoss"})
+_PASSES_ON = frozenset({"Split", "Flatten", "Reshape", "Slice", "Concat", "Silence"})
+
+
+@dataclass(slots=True)
+class Inputs:
+    """Arrays and shapes from outside, by blob name, and the seed of the synthetic values."""
+
+    arrays: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    shapes: Mapping[str, Ints] = field(default_factory=dict)
+    seed: int = 0
+
+
+# -- shapes ------------------------------------------------------------------------------------------------------------
+
+
+def concrete_shapes(net: PhaseNet, inputs: Inputs) -> tuple[dict[str, Ints], list[str]]:
+    """A shape for every top of a layer without bottoms, and the names of those that the text did not tell."""
+    shapes: dict[str, Ints] = {}
+    guessed: list[str] = []
+    for node in net.nodes:
+        if node.bottoms or node.type == "Parameter":
+            continue
+        for index, blob in enumerate(node.tops):
+            if blob.name in inputs.arrays:
+                shapes[blob.name] = tuple(inputs.arrays[blob.name].shape)
+            elif blob.name in inputs.shapes:
+                shapes[blob.name] = inputs.shapes[blob.name]
+            else:
+                shapes[blob.name], guess = _completed(node, index, blob)
+                if guess:
+                    guessed.append(blob.name)
+    return shapes, guessed
+
+
+def _completed(node: Node, index: int, blob: Blob) -> tuple[Ints, bool]:
+    known: Shape | None = blob.shape
+    default = default_shape(node, index, blob.name)
+    if known is None:
+        return default, True
+    spare = default if len(default) == len(known) else (1,) * len(known)
+    shape = tuple(d if isinstance(d, int) else s for d, s in zip(known, spare, strict=True))
+    return shape, any(not isinstance(d, int) for d in known)
+
+
+def default_shape(node: Node, index: int, name: str) -> Ints:
+    """A plausible shape of a data layer's top, from what the layer says about its images and from its source's name."""
+    p, transform = _data_param(node), node.param("transform_param")
+    batch = int(p.get("batch_size") or p.get("rand_skip") or 1) if p.has("batch_size") else 1
+    lowered = name.lower()
+    label = any(word in lowered for word in ("label", "gt", "seg", "mask"))
+    if index and not ("data" in lowered and not label):
+        return (batch,)
+    source = str(p.get("source") or "").lower()
+    channels, height, width = 3, 224, 224
+    if "mnist" in source or "lenet" in node.name.lower():
+        channels, height, width = 1, 28, 28
+    elif "cifar" in source:
+        height = width = 32
+    if "siamese" in source:
+        channels, height, width = 2, 28, 28
+    if p.get("is_color") is False or transform.get("force_gray"):
+        channels = 1
+    if p.get("new_height") and p.get("new_width"):
+        height, width = int(p.get("new_height")), int(p.get("new_width"))
+    crop = int(transform.get("crop_size") or p.get("crop_size") or 0)
+    if crop:
+        height = width = crop
+    elif node.type == "WindowData":
+        height = width = 227
+    return (batch, 1 if label else channels, height, width)
+
+
+def _data_param(node: Node) -> Bound:
+    names = {
+        "Data": "data_param",
+        "AnnotatedData": "data_param",
+        "ImageData": "image_data_param",
+        "WindowData": "window_data_param",
+        "HDF5Data": "hdf5_data_param",
+        "MemoryData": "memory_data_param",
+    }
+    return node.param(names.get(node.type, "data_param"))
+
+
+# -- values ------------------------------------------------------------------------------------------------------------
+
+
+def values(b: Backend, net: PhaseNet, node: Node, index: int, shape: Ints, inputs: Inputs) -> tuple[Array, str]:
+    """A source top's array, and what it is: "given", "labels", "targets", "filler", "images" or "normal"."""
+    blob = node.tops[index]
+    if blob.name in inputs.arrays:
+        return stored(b, b.asarray(inputs.arrays[blob.name])), "given"
+    seed = stream(inputs.seed, "input", blob.name)
+    if node.type == "DummyData":
+        return stored(b, _dummy(b, node, index, shape, seed)), "filler"
+    classes = label_classes(blob)
+    if classes is not None:
+        u = raw(count(shape), seed, UNIFORM, 2.0**-24, 0.5)
+        return stored(b, b.asarray(np.minimum(np.floor(u * classes), classes - 1).reshape(shape))), "labels"
+    if any(reader.type in TARGET_READERS and at > 0 for reader, at in readers_through(blob)):
+        u = raw(count(shape), seed, UNIFORM, 2.0**-24, 0.5)
+        return stored(b, b.asarray((u >= 0.5).reshape(shape))), "targets"
+    if node.type in IMAGE_SOURCES and len(shape) == 4:
+        return stored(b, b.asarray(images(shape, node.param("transform_param"), seed))), "images"
+    return stored(b, normal(b, shape, seed, 0.0, 1.0)), "normal"
+
+
+def images(shape: Ints, transform: Bound, seed: int) -> npt.NDArray[np.float32]:
+    """(pixel - mean) * scale of normally distributed 8-bit pixels; a mean file is taken to hold the pixels' mean."""
+    pixels = raw(count(shape), seed, 1, IMAGE_STD / 37837.2, IMAGE_MEAN)
+    pixels = np.rint(np.clip(pixels, 0, 255)).astype(np.float32).reshape(shape)
+    means = [float(v) for v in transform.all("mean_value")]
+    if transform.has("mean_file"):
+        pixels -= np.float32(IMAGE_MEAN)
+    elif len(means) == 1:
+        pixels -= np.float32(means[0])
+    elif len(means) == shape[1]:
+        pixels -= np.asarray(means, np.float32).reshape(1, -1, 1, 1)
+    scale = transform.get("scale")
+    return pixels * np.float32(1.0 if scale is None else scale)
+
+
+def _dummy(b: Backend, node: Node, index: int, shape: Ints, seed: int) -> Array:
+    fillers = node.param("dummy_data_param").all("data_filler")
+    if not fillers:
+        return b.full(shape, 0.0)
+    return fill(b, shape, read_filler(fillers[index] if index < len(fillers) else fillers[0]), seed)
+
+
+def read_filler(message: Bound) -> Filler:
+    """A FillerParameter's values."""
+
+    def number(name: str, default: float) -> float:
+        value = message.get(name)
+        return default if value is None else float(value)
+
+    sparse = message.get("sparse")
+    return Filler(
+        type=str(message.get("type") or "constant").removesuffix("static"),
+        value=number("value", 0.0),
+        min=number("min", 0.0),
+        max=number("max", 1.0),
+        mean=number("mean", 0.0),
+        std=number("std", 1.0),
+        sparse=-1 if sparse is None else int(sparse),
+        variance_norm=str(message.get("variance_norm") or "FAN_IN"),
+    )
+
+
+def readers_through(blob: Blob, depth: int = 0) -> list[tuple[Node, int]]:
+    """The layers that read a blob, directly or through layers that only move values."""
+    found: list[tuple[Node, int]] = []
+    for reader, at in blob.readers:
+        found.append((reader, at))
+        if depth < 8 and reader.type in _PASSES_ON:
+            for top in reader.tops:
+                found.extend(readers_through(top, depth + 1))
+    return found
+
+
+def label_classes(blob: Blob) -> int | None:
+    """How many classes a label blob may name: the smallest class axis over its readers; None for other blobs."""
+    sizes: list[int] = []
+    for reader, at in readers_through(blob):
+        if at != 1 or reader.type not in LABEL_READERS or reader.bottoms[0] is None:
+            continue
+        shape = reader.bottoms[0].shape
+        message = LABEL_READERS[reader.type]
+        axis = (
+            int(reader.param(message).get("axis")) if message and reader.param(message).get("axis") is not None else 1
+        )
+        if shape is None or not -len(shape) <= axis < len(shape):
+            continue
+        size = shape[axis]
+        if isinstance(size, int) and size > 0:
+            sizes.append(size)
+    return min(sizes, default=None)

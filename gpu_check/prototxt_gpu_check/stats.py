@@ -1,0 +1,249 @@
+"""Statistics of one array: per channel and in total, from one pass over the data.
+
+A channel is an index of axis 1 (arrays with fewer axes are one channel). The kernel and the NumPy body yield the same
+eight numbers per (channel, chunk): {sum|x|, max|x|, zeros, NaNs, Infs, shift, sum(x-shift), sum((x-shift)^2)}, sums and
+maximum over the finite elements. On a device they stay there until `Recorder.finish`: one copy and one wait a check.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from prototxt_gpu_check.backend import Array, Backend
+from prototxt_gpu_check.kernels import BLOCK
+from prototxt_gpu_check.layout import count, rows
+
+CHUNK = 1 << 16
+"""Elements summed in float32 before the sums are added up in float64; below 2^24, so that a float count is exact."""
+
+SHORT_ROW = 64
+PARTIAL = 8
+_FLT_MIN_BITS = 0x00800000
+_INF_BITS = 0x7F800000
+
+
+@dataclass(slots=True, frozen=True)
+class Stats:
+    """Statistics of one array. Vectors have one entry a channel; sums run over finite elements, in float64."""
+
+    shape: tuple[int, ...]
+    per_channel: int
+    sum_abs: npt.NDArray[np.float64]
+    max_abs: npt.NDArray[np.float64]
+    zeros: npt.NDArray[np.int64]
+    nans: npt.NDArray[np.int64]
+    infs: npt.NDArray[np.int64]
+    total: npt.NDArray[np.float64]
+    """Sum of the finite values of each channel."""
+    spread: npt.NDArray[np.float64]
+    """Sum of squared differences from the channel's mean."""
+
+    @property
+    def count(self) -> int:
+        """Elements."""
+        return count(self.shape)
+
+    @property
+    def channels(self) -> int:
+        """Channels (size of axis 1)."""
+        return len(self.zeros)
+
+    @property
+    def nonfinite(self) -> int:
+        """NaNs and infinities together."""
+        return int(self.nans.sum() + self.infs.sum())
+
+    @property
+    def zero_frac(self) -> float:
+        """Share of elements with |x| < FLT_MIN; 0 for an empty array."""
+        return float(self.zeros.sum()) / self.count if self.count else 0.0
+
+    @property
+    def all_zero(self) -> bool:
+        """Every element is 0 (and there is one)."""
+        return self.count > 0 and int(self.zeros.sum()) == self.count
+
+    @property
+    def zero_channels(self) -> int:
+        """Channels that are 0 throughout."""
+        return int((self.zeros == self.per_channel).sum()) if self.per_channel else 0
+
+    @property
+    def _finite(self) -> int:
+        return self.count - self.nonfinite
+
+    @property
+    def mean_abs(self) -> float | None:
+        """Mean |x| over the finite elements; None where there are none."""
+        return float(self.sum_abs.sum()) / self._finite if self._finite else None
+
+    @property
+    def maximum(self) -> float | None:
+        """Largest |x| among the finite elements; None where there are none."""
+        return float(self.max_abs.max()) if self._finite else None
+
+    @property
+    def mean(self) -> float | None:
+        """Mean over the finite elements."""
+        return float(self.total.sum()) / self._finite if self._finite else None
+
+    @property
+    def std(self) -> float | None:
+        """Population standard deviation over the finite elements."""
+        n = self._finite
+        if not n:
+            return None
+        finite = self.per_channel - self.nans - self.infs
+        means = np.divide(self.total, finite, out=np.zeros_like(self.total), where=finite > 0)
+        between = float((finite * (means - self.total.sum() / n) ** 2).sum())
+        return math.sqrt(max(0.0, (float(self.spread.sum()) + between) / n))
+
+    @property
+    def rms(self) -> float | None:
+        """Root of the mean square over the finite elements."""
+        mean, std = self.mean, self.std
+        return None if mean is None or std is None else math.hypot(mean, std)
+
+    @property
+    def constant_channels(self) -> npt.NDArray[np.bool_]:
+        """Which channels hold one and the same finite value."""
+        return np.asarray((self.spread == 0) & (self.nans + self.infs == 0))
+
+    @property
+    def debug_value(self) -> float:
+        """Caffe's debug_info number: sum|x| / count over all elements, so NaN and infinity show."""
+        if int(self.nans.sum()):
+            return math.nan
+        if int(self.infs.sum()):
+            return math.inf
+        return float(self.sum_abs.sum()) / self.count if self.count else math.nan
+
+
+def from_partials(shape: tuple[int, ...], partials: npt.NDArray[Any], per_channel: int, chunk: int) -> Stats:
+    """Add up (channels, chunks, 8) partial results; the last chunk of a row may be short."""
+    p = partials.astype(np.float64)
+    chunks = p.shape[1]
+    lengths = np.full(chunks, chunk, np.float64)
+    if chunks:
+        lengths[-1] = per_channel - chunk * (chunks - 1)
+    finite = lengths - p[..., 3] - p[..., 4]
+    shift, s1, s2 = p[..., 5], p[..., 6], p[..., 7]
+    n = finite.sum(axis=1)
+    first = s1.sum(axis=1)
+    # All chunks of a row share the row's shift, so the sums add up and one correction centres them.
+    spread = s2.sum(axis=1) - np.divide(first * first, n, out=np.zeros_like(n), where=n > 0)
+    return Stats(
+        shape=shape,
+        per_channel=per_channel,
+        sum_abs=p[..., 0].sum(axis=1),
+        max_abs=p[..., 1].max(axis=1, initial=0.0),
+        zeros=p[..., 2].sum(axis=1).astype(np.int64),
+        nans=p[..., 3].sum(axis=1).astype(np.int64),
+        infs=p[..., 4].sum(axis=1).astype(np.int64),
+        total=(shift * finite).sum(axis=1) + first,
+        spread=np.maximum(spread, 0.0),
+    )
+
+
+def numpy_partials(r: npt.NDArray[np.float32], chunk: int) -> npt.NDArray[np.float32]:
+    """The kernel's numbers for rows (C, L), in pieces that stay in the cache."""
+    channels, length = r.shape
+    chunks = max(1, -(-length // chunk)) if length else 1
+    out = np.zeros((channels, chunks, PARTIAL), np.float32)
+    if not length:
+        return out
+    group = max(1, chunk // length)
+    scratch = np.empty((group, min(chunk, length)), np.float32)
+    for k in range(chunks):
+        for c in range(0, channels, group):
+            piece = r[c : c + group, k * chunk : (k + 1) * chunk]
+            _piece(piece, r[c : c + group, 0], scratch[: len(piece), : piece.shape[1]], out[c : c + group, k])
+    return out
+
+
+def _piece(
+    piece: npt.NDArray[np.float32],
+    first: npt.NDArray[np.float32],
+    scratch: npt.NDArray[np.float32],
+    out: npt.NDArray[np.float32],
+) -> None:
+    magnitude = np.abs(piece, out=scratch)
+    bits = magnitude.view(np.uint32)
+    largest = magnitude.max(axis=1)
+    shift = np.where(np.isfinite(first), first, np.float32(0))
+    out[:, 2] = np.count_nonzero(bits < _FLT_MIN_BITS, axis=1)
+    out[:, 5] = shift
+    if np.isfinite(largest).all():
+        out[:, 0] = magnitude.sum(axis=1)
+        out[:, 1] = largest
+        d = np.subtract(piece, shift[:, None], out=scratch)
+        out[:, 6] = d.sum(axis=1)
+        out[:, 7] = np.einsum("ij,ij->i", d, d)
+        return
+    finite = bits < _INF_BITS
+    out[:, 3] = np.count_nonzero(bits > _INF_BITS, axis=1)
+    out[:, 4] = np.count_nonzero(bits == _INF_BITS, axis=1)
+    kept = np.where(finite, magnitude, np.float32(0))
+    out[:, 0] = kept.sum(axis=1)
+    out[:, 1] = kept.max(axis=1)
+    d = np.where(finite, piece, shift[:, None]) - shift[:, None]
+    out[:, 6] = d.sum(axis=1)
+    out[:, 7] = (d * d).sum(axis=1)
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Collects statistics; on a device the numbers are fetched once, by `finish`.
+
+    The index that `record` returns is the position in the list that `finish` returns.
+    """
+
+    backend: Backend
+    _done: list[Stats | None] = field(default_factory=list)
+    _pending: list[tuple[int, tuple[int, ...], Array, int, int]] = field(default_factory=list)
+
+    def record(self, x: Array) -> int:
+        """Take the statistics of x as it is now."""
+        b = self.backend
+        shape = tuple(x.shape)
+        r = rows(b, x)
+        channels, length = r.shape
+        if b.kernels is None or not r.size:
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._done.append(from_partials(shape, numpy_partials(b.to_host(r), CHUNK), length, CHUNK))
+            return len(self._done) - 1
+        chunks = -(-length // CHUNK)
+        # grid.y is limited to 65535, and a block for a short row would be idle
+        if length <= SHORT_ROW or channels > 65535:
+            chunks, chunk = 1, length
+            out = b.empty((channels, 1, PARTIAL))
+            b.launch("stats_short", channels, r, out, channels, length)
+        else:
+            chunk = CHUNK
+            out = b.empty((channels, chunks, PARTIAL))
+            b.launch_grid("stats_rows", (chunks, channels), BLOCK, r, out, length, chunks, CHUNK)
+        self._done.append(None)
+        self._pending.append((len(self._done) - 1, shape, out, length, chunk))
+        return len(self._done) - 1
+
+    def finish(self) -> list[Stats]:
+        """All statistics so far, in the order of recording."""
+        if self._pending:
+            b = self.backend
+            flat = b.empty((sum(p[2].size for p in self._pending),))
+            at = 0
+            for _, _, part, _, _ in self._pending:
+                b.copy_into(flat[at : at + part.size], part.reshape(part.size))
+                at += part.size
+            host, at = b.to_host(flat), 0
+            for index, shape, part, length, chunk in self._pending:
+                mine = host[at : at + part.size].reshape(part.shape)
+                at += part.size
+                self._done[index] = from_partials(shape, mine, length, chunk)
+            self._pending.clear()
+        return [s for s in self._done if s is not None]

@@ -1,0 +1,72 @@
+"""Our forward pass against the real Caffe's, top by top (oracle/golden and the NVIDIA 0.15 nets of oracle/forks)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from golden_nets import Golden, paths
+
+from prototxt_gpu_check import debug_info
+from prototxt_gpu_check.backend import Array, Backend
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+NETS = [pytest.param(p, id=p.stem) for p in paths(SHARED)] or [
+    pytest.param(None, marks=pytest.mark.skip("../shared is not here"))
+]
+WHOLE_NET = 1e-4
+
+
+def error(ours: Array, caffe: Array) -> float:
+    """The largest difference, in units of max(1, largest magnitude)."""
+    assert ours.shape == caffe.shape
+    if not caffe.size:
+        return 0.0
+    return float(np.abs(ours.astype(np.float64) - caffe).max() / max(1.0, np.abs(caffe).max()))
+
+
+@pytest.mark.parametrize("path", NETS)
+def test_every_top_agrees_with_caffe(path: Path, backend: Backend) -> None:
+    golden = Golden(path)
+    run, result = golden.run(backend)
+    assert [layer.reason for layer in result.layers if not layer.checked] == []
+    index = golden.index_of(run.net.nodes)
+    for node in run.net.nodes:
+        for blob in node.tops:
+            caffe = golden.top(index[node.position], node.name, blob.name)
+            if caffe is not None:
+                assert error(run.arrays[blob], caffe) <= WHOLE_NET, (node.name, blob.name)
+
+
+@pytest.mark.parametrize("path", NETS)
+def test_the_loss_is_caffes(path: Path) -> None:
+    golden = Golden(path)
+    _, result = golden.run(Backend())
+    assert (result.loss or 0.0) == pytest.approx(golden.record["loss"], rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("path", NETS)
+def test_statistics_after_the_pass_agree_with_caffe(path: Path) -> None:
+    golden = Golden(path)
+    _, result = golden.run(Backend())
+    for layer in result.layers:
+        for i, param in enumerate(layer.params):
+            after = golden.arrays.get(f"param_after/{layer.name}/{i}")
+            if after is not None:
+                assert param.after.mean_abs == pytest.approx(float(np.abs(after).mean()), rel=1e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize("path", NETS)
+def test_debug_info_lines_are_caffes(path: Path) -> None:
+    golden = Golden(path)
+    _, result = golden.run(Backend())
+    ours = list(debug_info.lines(result))
+    caffe = golden.record["debug_info"]["forward"]
+    assert len(ours) == len(caffe)
+    for mine, theirs in zip(ours, caffe, strict=True):
+        left, value = mine.strip().rsplit(" ", 1)
+        right, wanted = theirs.rsplit(" ", 1)
+        assert left == right
+        # Caffe adds up |x| in float32 and prints six digits.
+        assert float(value) == pytest.approx(float(wanted), rel=1e-4, abs=1e-6), mine

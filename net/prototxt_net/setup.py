@@ -62,6 +62,8 @@ def _type_known(s: Context, schema: Schema) -> bool:
     type_ = s.layer.type
     if type_ in schema.layer_types:
         return True
+    if type_ == "Input" and s.layer.node.name == "input":
+        return True  # stands for the legacy `input` fields, which old forks read without such a layer
     written = s.layer.bound.entry("type")
     if written is not None and not written.ok:
         return False  # the value itself was refused already

@@ -153,8 +153,7 @@ def _check_base(s: Context, message: str, *, logarithm: bool) -> None:
             math.isfinite(base) and not (logarithm and base == 1),
             "SHP024",
             f"{s.name}: the logarithm of base {base:g} cannot be {'divided by' if base == 1 else 'used'}; Caffe "
-            "aborts. Use "
-            "another base.",
+            "aborts. Use another base.",
             f"{message}.base",
         )
 

@@ -141,8 +141,7 @@ class BatchNormNvidia16(LayerType):
     in_place = "safe"
     summary = (
         "Normalises each channel; with scale_bias: true it also multiplies by gamma and adds beta. The phase alone "
-        "decides "
-        "which statistics are used; use_global_stats is read and ignored."
+        "decides which statistics are used; use_global_stats is read and ignored."
     )
     formula = "y = (x - mean) / sqrt(variance + max(eps, 1e-5)) [* gamma + beta]"
 
@@ -154,8 +153,7 @@ class BatchNormNvidia16(LayerType):
             None if shape is None else len(shape) >= 4,
             "BN036",
             f"{s.name} reads axes 2 and 3, its bottom {text(shape)} has only {len(shape or ())}; Caffe aborts. Reshape "
-            "the "
-            "bottom to (N, C, 1, 1).",
+            "the bottom to (N, C, 1, 1).",
             "bottom",
         )
         channels = _vector(_channels(shape))
@@ -184,8 +182,7 @@ class BnSegnet(LayerType):
     tops = (1, 3)
     summary = (
         "SegNet's batch normalisation with gamma (blob 0) and beta (blob 1). LEARN, the default, uses the batch in "
-        "every "
-        "phase; INFERENCE takes the blobs as a ready factor and offset."
+        "every phase; INFERENCE takes the blobs as a ready factor and offset."
     )
     formula = "LEARN: y = scale * (x - mean) / sqrt(variance + 1e-9) + shift; INFERENCE: y = scale * x + shift"
 

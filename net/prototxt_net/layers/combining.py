@@ -61,8 +61,7 @@ class Eltwise(LayerType):
                 same_shape(first, other),
                 "SHP013",
                 f"{s.name} {doing} {text(first)} and {text(other)}; Caffe aborts because it does not broadcast. Make "
-                "the "
-                "shapes equal.",
+                "the shapes equal.",
                 f"bottom.{index}",
                 data={"bottom": index},
             )
@@ -99,8 +98,7 @@ class Concat(LayerType):
                 _fits(first, other, axis),
                 "SHP012",
                 f"{s.name}: inputs {text(first)} and {text(other)} differ outside axis {axis}; Caffe aborts. Make all "
-                "other "
-                "sizes equal.",
+                "other sizes equal.",
                 f"bottom.{index}",
                 data={"bottom": index, "axis": axis},
             )
@@ -173,8 +171,7 @@ class Slice(LayerType):
                 at_most(points[-1], size),
                 "SHP015",
                 f"{s.name}: slice_point {points[-1]} lies beyond axis {axis} of size {size}; Caffe aborts. Points must "
-                "lie "
-                "inside the axis.",
+                "lie inside the axis.",
                 at,
             )
             s.expect(
@@ -195,8 +192,7 @@ class Slice(LayerType):
                 divisible(size, tops),
                 "SHP015",
                 f"{s.name}: {tops} tops cannot share axis {axis} of size {size} evenly; Caffe aborts. Give "
-                "slice_points, or "
-                "another number of tops.",
+                "slice_points, or another number of tops.",
                 "top",
             )
             sizes = [quotient((size,), (tops,)) or 0] * tops

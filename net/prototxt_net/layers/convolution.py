@@ -79,8 +79,7 @@ class _Convolving(LayerType):
                 same_shape(s.bottoms[0], other),
                 "SHP013",
                 f"{s.name}: all its bottoms must have one shape, but bottom 0 is {text(s.bottoms[0])} and bottom "
-                f"{index} "
-                f"is {text(other)}; Caffe aborts.",
+                f"{index} is {text(other)}; Caffe aborts.",
                 f"bottom.{index}",
             )
 
@@ -128,8 +127,7 @@ class Deconvolution(_Convolving):
     transposed = True
     summary = (
         "The transpose of a convolution: each input value adds a scaled kernel to the output, which enlarges the map "
-        "by "
-        "the stride. With a bilinear filler and group = num_output it interpolates."
+        "by the stride. With a bilinear filler and group = num_output it interpolates."
     )
     formula = "out = stride * (in - 1) + dilation * (kernel - 1) + 1 - 2 * pad; y = b + sum of x * W, scattered"
 

@@ -8,7 +8,7 @@ from prototxt_net.message import Bound
 from prototxt_net.shape import Dim, Shape, Sym, text
 
 
-class _Source(LayerType):
+class Source(LayerType):
     """A layer without bottoms."""
 
     bottoms = (0, 0)
@@ -73,14 +73,13 @@ def batch(s: Context, message: str, *, aborts: bool = False) -> int:
 
 
 @layer("Data")
-class Data(_Source):
+class Data(Source):
     """Records of a database."""
 
     tops = (1, 2)
     summary = (
         "Reads images and labels from an LMDB or LevelDB database, in order and for ever, crops, mirrors, subtracts "
-        "the mean "
-        "and scales them (transform_param)."
+        "the mean and scales them (transform_param)."
     )
     formula = "data = (pixel - mean) * scale, (N, C, H, W); label (N)"
 
@@ -94,7 +93,7 @@ class Data(_Source):
 
 
 @layer("ImageData")
-class ImageData(_Source):
+class ImageData(Source):
     """Image files from a list."""
 
     tops = (2, 2)
@@ -126,7 +125,7 @@ def resized(s: Context, p: Bound) -> tuple[Dim, Dim]:
 
 
 @layer("HDF5Data")
-class Hdf5Data(_Source):
+class Hdf5Data(Source):
     """Datasets of HDF5 files."""
 
     tops = (1, None)
@@ -159,7 +158,7 @@ class Hdf5Output(LayerType):
 
 
 @layer("MemoryData")
-class MemoryData(_Source):
+class MemoryData(Source):
     """Arrays handed over by the program."""
 
     tops = (2, 2)
@@ -182,7 +181,7 @@ class MemoryData(_Source):
 
 
 @layer("WindowData")
-class WindowData(_Source):
+class WindowData(Source):
     """Windows cut out of images, for R-CNN."""
 
     tops = (2, 2)
@@ -209,16 +208,20 @@ def _shape_of(message: Bound) -> Shape:
 
 
 @layer("Input")
-class Input(_Source):
+class Input(Source):
     """Blobs that the calling program fills."""
 
     tops = (1, None)
     summary = "Declares blobs of a fixed shape that the calling program fills. Its tops are the inputs of the net."
 
     def set_up(self, s: Context) -> None:
-        """One shape for all tops, or one for each."""
-        shapes = [_shape_of(shape) for shape in s.param("input_param").all("shape")]
+        """One shape for all tops, or one for each; legacy `input` fields give one for each."""
+        legacy = s.layer.cache.get("legacy_shapes")
         tops = len(s.layer.tops)
+        if legacy is not None:
+            self._set_up_legacy(s, [_shape_of(entry.value) for entry in legacy], tops)
+            return
+        shapes = [_shape_of(shape) for shape in s.param("input_param").all("shape")]
         s.require(
             len(shapes) in (0, 1, tops),
             "SHP023",
@@ -228,8 +231,7 @@ class Input(_Source):
         s.expect(
             bool(shapes),
             "SHP023",
-            f"{s.name} has no shape: Caffe loads the net, but a forward aborts unless the program reshapes the blob "
-            "first.",
+            f"{s.name} has no shape: Caffe loads the net, but a forward aborts unless the program reshapes the blob first.",
             "input_param",
             aborts=False,
             severity="info",
@@ -237,9 +239,21 @@ class Input(_Source):
         for i in range(tops):
             s.top(() if not shapes else shapes[0] if len(shapes) == 1 else shapes[i])
 
+    def _set_up_legacy(self, s: Context, shapes: list[Shape], tops: int) -> None:
+        """Too few sizes: today's Caffe reads past the list (undefined, so unknown here); old forks abort."""
+        s.require(
+            len(shapes) == tops or "input_param" in s.layer.bound.type.fields,
+            "SHP023",
+            f"{tops} `input` need {tops} `input_shape`, or {4 * tops} `input_dim`; Caffe aborts. Give four sizes for "
+            "each input.",
+            "top",
+        )
+        for i in range(tops):
+            s.top(shapes[i] if i < len(shapes) else None)
+
 
 @layer("DummyData")
-class DummyData(_Source):
+class DummyData(Source):
     """Constant or random data."""
 
     tops = (1, None)
@@ -309,86 +323,3 @@ class Parameter(LayerType):
         shape = _shape_of(s.param("parameter_param").sub("shape"))
         s.blob("parameter", shape)
         s.top(shape)
-
-
-class _Annotated(_Source):
-    """SSD's sources: size by resize_param or crop_size."""
-
-    tops = (1, None)
-
-    def set_up(self, s: Context) -> None:
-        """(batch, C, H, W) and boxes (1, 1, boxes, 8)."""
-        n = batch(s, "data_param")
-        check_transform(s)
-        resize = s.param("transform_param").sub("resize_param")
-        height: Dim = unknown(s, 0, "H")
-        width: Dim = unknown(s, 0, "W")
-        if resize.get("resize_mode") == "WARP" and resize.get("height") and resize.get("width"):
-            height, width = int(resize.get("height")), int(resize.get("width"))
-        s.top((n, unknown(s, 0, "C"), *crop(s, 0, height, width)))
-        if s.layer.type == "AnnotatedData":
-            s.top((1, 1, unknown(s, 1, "boxes"), 8))
-
-
-@layer("AnnotatedData")
-class AnnotatedData(_Annotated):
-    """Images with boxes."""
-
-    summary = "Reads images with object boxes from a database, samples crops around them and augments them."
-    formula = "label rows: image, class, instance, xmin, ymin, xmax, ymax, difficult"
-
-
-@layer("VideoData", dialects=("ssd", "nvidia-0.17", "intel", "jacinto-0.17"))
-class VideoData(_Annotated):
-    """Frames of a camera or a file."""
-
-    summary = "Reads frames from a camera or a video file."
-
-
-@layer("DenseImageData")
-class DenseImageData(_Source):
-    """Images with label images."""
-
-    tops = (2, 2)
-    summary = "Reads pairs of an image and a label image of the same size."
-
-    def set_up(self, s: Context) -> None:
-        """(batch, C, H, W) and (batch, 1, H, W)."""
-        n = whole(s.param("dense_image_data_param"), "batch_size", 0)
-        height, width = crop(s, 0, unknown(s, 0, "H"), unknown(s, 0, "W"))
-        s.top((n, unknown(s, 0, "C"), height, width))
-        s.top((n, 1, height, width))
-
-
-@layer("ImageSegData")
-class ImageSegData(_Source):
-    """Images with label images, for DeepLab and PSPNet."""
-
-    tops = (3, 3)
-    summary = "Reads pairs of an image and a label image; the third top tells the size of the image."
-
-    def set_up(self, s: Context) -> None:
-        """(batch, C, H, W), (batch, 1, H, W), (batch, 1, 1, 2)."""
-        n = whole(s.param("image_data_param"), "batch_size", 0)
-        height, width = crop(s, 0, unknown(s, 0, "H"), unknown(s, 0, "W"))
-        s.top((n, unknown(s, 0, "C"), height, width))
-        s.top((n, 1, height, width))
-        s.top((n, 1, 1, 2))
-
-
-@layer("DetectNetTransformation")
-class DetectNetTransformation(LayerType):
-    """DetectNet's augmentation and ground truth."""
-
-    bottoms = (2, 2)
-    tops = (2, 2)
-    backward = False
-    summary = "Augments images and draws the ground truth of DetectNet: coverage and boxes on a grid."
-
-    def set_up(self, s: Context) -> None:
-        """(N, 3, image_size_y, image_size_x) and the grid."""
-        p = s.param("detectnet_groundtruth_param")
-        shape = s.bottom()
-        wide, high = p.get("image_size_x"), p.get("image_size_y")
-        s.top((shape[0], 3, int(high), int(wide)) if shape and wide and high else None)
-        s.top(None)

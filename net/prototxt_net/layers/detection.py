@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prototxt_net.layers.base import Context, LayerType, layer, whole
+from prototxt_net.layers.sizes import add
 from prototxt_net.message import Bound
 from prototxt_net.shape import Dim, Shape, Sym, product, same, text
 
@@ -123,8 +124,7 @@ def _channels_fit(s: Context, index: int, per_box: int, what: str, code: str = "
         None if wanted is None else same(wanted, have),
         code,
         f"{s.name}: {text(priors)} priors need {wanted} {what} values a sample, bottom[{index}] {text(shape)} has "
-        f"{have}; "
-        "Caffe aborts. The number of classes or of default boxes differs between the layers.",
+        f"{have}; Caffe aborts. The number of classes or of default boxes differs between the layers.",
         f"bottom.{index}",
     )
 
@@ -147,8 +147,7 @@ class MultiBoxLoss(LayerType):
     in_place = "forward-wrong"
     summary = (
         "SSD's loss: matches default boxes with the ground truth, then adds the loss of their offsets and that of "
-        "their "
-        "classes, with hard negatives only."
+        "their classes, with hard negatives only."
     )
     formula = "loss = (confidence loss + loc_weight * location loss) / normalizer"
 
@@ -173,6 +172,7 @@ class MultiBoxLoss(LayerType):
             f"{s.name}: background_label_id {background} is not below num_classes {classes}; Caffe aborts.",
             f"{message}.background_label_id",
         )
+        self._check_mining(s, p)
         a, b = s.bottom(0), s.bottom(1)
         if a and b:
             s.require(
@@ -184,6 +184,25 @@ class MultiBoxLoss(LayerType):
             )
         _check_heads(s, p)
         s.top(())
+
+    def _check_mining(self, s: Context, p: Bound) -> None:
+        """Mining works on shared locations only; the deprecated do_neg_mining must not contradict mining_type."""
+        mining = p.get("mining_type")
+        if mining is None:
+            return
+        on = mining != "NONE"
+        s.expect(
+            not p.has("do_neg_mining") or bool(p.get("do_neg_mining")) == on,
+            "SHP024",
+            f"{s.name}: do_neg_mining contradicts mining_type {mining}; Caffe aborts. Delete do_neg_mining.",
+            "multibox_loss_param.do_neg_mining",
+        )
+        s.expect(
+            not on or bool(p.get("share_location")),
+            "SHP024",
+            f"{s.name}: mining_type {mining} needs share_location: true; Caffe aborts. Share the locations, or use NONE.",
+            "multibox_loss_param.share_location",
+        )
 
 
 @layer("DetectionOutput")
@@ -270,7 +289,9 @@ class DetectionEvaluate(LayerType):
                 f"{s.name}: bottom[{index}] must be (1, 1, rows, {width}), it is {text(shape)}; Caffe aborts.",
                 f"bottom.{index}",
             )
-        s.top((1, 1, Sym(f"{s.layer.name}.rows"), 5))
+        # one row for each class but the background, then one for each detection; at set-up all of them count
+        rows = found[2] if found is not None and len(found) == 4 else Sym(f"{s.layer.name}.detections")
+        s.top((1, 1, add(whole(p, "num_classes", 0) - 1, rows), 5))
 
 
 def _is_table(shape: Shape, width: int) -> bool | None:

@@ -67,8 +67,7 @@ def check_filler(s: Context, what: str, shape: Shape | None, path: str) -> None:
             square,
             "INI006",
             f"{s.name}: bilinear needs a blob of 4 axes with a square kernel, the {what} is {text(shape)}; Caffe "
-            "aborts. "
-            "Use kernel_size with one value, or another filler.",
+            "aborts. Use kernel_size with one value, or another filler.",
             f"{path}.type",
         )
 

@@ -22,8 +22,7 @@ class InnerProduct(LayerType):
     in_place = "forward-wrong"
     summary = (
         "A fully connected layer: flattens the input from `axis` on and gives num_output weighted sums of all of it. "
-        "The "
-        "number of inputs is fixed by the weights, so the image size is too."
+        "The number of inputs is fixed by the weights, so the image size is too."
     )
     formula = "y = W x + b"
 
@@ -35,8 +34,7 @@ class InnerProduct(LayerType):
             outputs > 0,
             "SHP005",
             f"{s.name} has no num_output, so it would have no outputs; Caffe aborts in the filler with a message about "
-            "an "
-            "empty blob. Set it.",
+            "an empty blob. Set it.",
             "inner_product_param.num_output",
         )
         shape = s.bottom()
@@ -50,8 +48,7 @@ class InnerProduct(LayerType):
             not p.get("bias_term") or product(shape[:axis]) != 0,
             "SHP007",
             f"{s.name}: its bottom {text(shape)} holds no sample, and with a bias Caffe aborts on that. Use a batch of "
-            "at "
-            "least 1.",
+            "at least 1.",
             "bottom",
         )
         s.top((*shape[:axis], outputs))

@@ -44,8 +44,7 @@ def same_samples(s: Context, code: str) -> None:
         same(a[0], b[0]),
         code,
         f"{s.name}: bottom[0] {text(a)} has {a[0]} samples and bottom[1] {text(b)} has {b[0]}; Caffe aborts because "
-        "the "
-        "first sizes must be equal.",
+        "the first sizes must be equal.",
         "bottom.1",
     )
 
@@ -60,8 +59,7 @@ def labels_fit(s: Context, axis: int | None, code: str) -> None:
         equal_counts(positions, labels),
         code,
         f"{s.name}: scores {text(scores)} need {product(positions)} labels (one for each position), {text(labels)} "
-        "holds "
-        f"{product(labels)}; Caffe aborts. (N, C, H, W) needs N*H*W labels.",
+        f"holds {product(labels)}; Caffe aborts. (N, C, H, W) needs N*H*W labels.",
         "bottom.1",
     )
 
@@ -73,8 +71,7 @@ class SoftmaxWithLoss(_Loss):
     code = "SHP020"
     summary = (
         "Softmax over the class axis and the mean negative logarithm of the probability of each label; feed it raw "
-        "scores. "
-        "Uniform scores over K classes give ln K; 87.3365 means that a probability has become 0."
+        "scores. Uniform scores over K classes give ln K; 87.3365 means that a probability has become 0."
     )
     formula = "loss = -sum of log(max(p[label], 1.18e-38)) / normalizer"
 
@@ -219,8 +216,7 @@ class InfogainLoss(_Loss):
                 not s.param("loss_param").has("normalize"),
                 "LOS006",
                 f"{s.name}: `normalize` is deprecated and InfogainLoss aborts on it. Write `normalization: VALID` "
-                "(true) or "
-                "`BATCH_SIZE` (false).",
+                "(true) or `BATCH_SIZE` (false).",
                 "loss_param.normalize",
             )
         s.expect(
@@ -294,8 +290,7 @@ class _SmoothL1(_Loss):
                 equal_counts(first[1:], other[1:]),
                 "SHP022",
                 f"{s.name}: bottoms 0 and {index} are {text(first)} and {text(other)}; Caffe aborts because they must "
-                "be "
-                "equal.",
+                "be equal.",
                 f"bottom.{index}",
             )
 
@@ -312,6 +307,23 @@ class SmoothL1LossRcnn(_SmoothL1):
     bottoms = (2, 4)
     tops = (1, 2)
     loss = False
+
+
+@layer("SmoothL1Loss", dialects=("faster-rcnn", "py-faster-rcnn", "pvanet"))
+class SmoothL1LossFaster(SmoothL1LossRcnn):
+    """With sigma; inner and outer weights come together."""
+
+    tops = (1, 1)
+
+    def check(self, s: Context) -> None:
+        """Two bottoms or four (measured on faster-rcnn)."""
+        s.require(
+            len(s.layer.bottoms) != 3,
+            "SHP001",
+            f"{s.name} has 3 bottoms; Caffe aborts because inner and outer weights must both be given. Give 2 or 4.",
+            "bottom.2",
+        )
+        super().check(s)
 
 
 @layer("SmoothL1LossOHEM")

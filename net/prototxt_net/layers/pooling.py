@@ -61,8 +61,7 @@ def _check_forms(s: Context, p: Bound) -> None:
             both or neither,
             "SHP010",
             f"{s.name} mixes {field}, {field}_h and {field}_w; Caffe aborts. Write either `{field}` or both "
-            f"`{field}_h` "
-            f"and `{field}_w`.",
+            f"`{field}_h` and `{field}_w`.",
             f"{P}.{field}_h" if p.has(f"{field}_h") else f"{P}.{field}_w",
         )
 
@@ -75,8 +74,7 @@ class Pooling(LayerType):
     in_place = "forward-wrong"
     summary = (
         "Takes the largest (MAX), the mean (AVE) or a randomly drawn (STOCHASTIC) value of each window. Sizes round "
-        "up, "
-        "so the last window may hang over the edge."
+        "up, so the last window may hang over the edge."
     )
     formula = "out = ceil((in + 2 * pad - kernel) / stride) + 1, one less where the last window starts in the padding"
 
@@ -94,8 +92,8 @@ class Pooling(LayerType):
             s.require(
                 len(shape) == 4,
                 "SHP010",
-                f"{s.name} pools blobs of 4 axes (N, C, H, W), its bottom is {text(shape)}; Caffe aborts. "
-                "Reshape it to 4 axes.",
+                f"{s.name} pools blobs of 4 axes (N, C, H, W), its bottom is {text(shape)}; Caffe aborts. Reshape it "
+                "to 4 axes.",
                 "bottom",
             )
         pad, stride = _pair(p, "pad", 0), _pair(p, "stride", 1)
@@ -124,8 +122,7 @@ class Pooling(LayerType):
             pad == (0, 0) and stride == (1, 1),
             "SHP010",
             f"{s.name}: global_pooling needs pad 0 and stride 1, here pad is {text(pad)} and stride {text(stride)}; "
-            "Caffe "
-            "aborts. Delete them.",
+            "Caffe aborts. Delete them.",
             f"{P}.pad" if any(pad) else f"{P}.stride",
         )
         if shape is None:
@@ -168,8 +165,7 @@ class Pooling(LayerType):
     ) -> None:
         facts = (
             f"{s.name}: input {text(shape[2:])} with kernel {text(kernel)}, pad {text(pad)}, stride {text(stride)} "
-            "gives "
-            f"{text(out)}; "
+            f"gives {text(out)}; "
         )
         s.require(
             all(not isinstance(size, int) or size >= 0 for size in out),
@@ -235,8 +231,7 @@ class SpatialPyramidPooling(LayerType):
             not any(pad) or all(p < k for p, k in zip(pad, kernel, strict=True)),
             "SHP010",
             f"{s.name}: {bins} bins do not fit an input of {text(sizes)} (pad {text(tuple(pad))} is not smaller than "
-            "the "
-            f"kernel {text(tuple(kernel))}); Caffe aborts. Lower pyramid_height, or enlarge the input.",
+            f"the kernel {text(tuple(kernel))}); Caffe aborts. Lower pyramid_height, or enlarge the input.",
             "spp_param.pyramid_height",
         )
         for size, k, p in zip(sizes, kernel, pad, strict=True):

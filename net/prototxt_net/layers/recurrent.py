@@ -52,8 +52,7 @@ class _Recurrent(LayerType):
                 same_shape(given, state),
                 "SHP024",
                 f"{s.name}: the first state in bottom {2 + static + index} is {text(given)}, it must be {text(state)}; "
-                "Caffe "
-                "aborts.",
+                "Caffe aborts.",
                 f"bottom.{2 + static + index}",
             )
         s.top((time, samples, outputs))
@@ -121,8 +120,8 @@ class Lstm(_Recurrent):
     gates = 4
     summary = (
         "Long short-term memory over T steps: bottoms are x (T, N, ...), markers (T, N) that are 0 where a sequence "
-        "begins, "
-        "and optionally a static input. Blobs: input weights and bias (gates i, f, o, g), then recurrent weights."
+        "begins, and optionally a static input. Blobs: input weights and bias (gates i, f, o, g), then recurrent "
+        "weights."
     )
     formula = "c = f * c' + i * g; h = o * tanh(c)"
 
@@ -172,8 +171,7 @@ class LstmUnit(LayerType):
                 fits,
                 "SHP024",
                 f"{s.name} needs (1, N, D), (1, N, 4D) and (1, N), got {text(memory)}, {text(gates)} and {text(cont)}; "
-                "Caffe "
-                "aborts.",
+                "Caffe aborts.",
                 "bottom",
             )
         s.top(memory)

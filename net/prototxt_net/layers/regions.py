@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prototxt_net.layers.base import Context, LayerType, layer, whole
-from prototxt_net.shape import product, same, text
+from prototxt_net.shape import Shape, product, same, text
 
 
 def _positive(s: Context, message: str, *fields: str) -> None:
@@ -123,6 +123,13 @@ class Nms(LayerType):
             s.top((shape[0], whole(p, "num_parts", 15), whole(p, "max_peaks", 20) + 1, 3))
 
 
+# The first top's shape at set-up: py-faster-rcnn's proposals, BVLC's example of a loss.
+_PYTHON_TOPS: dict[tuple[str, str], Shape] = {
+    ("rpn.proposal_layer", "ProposalLayer"): (1, 5),
+    ("pyloss", "EuclideanLossLayer"): (1,),
+}
+
+
 @layer("Python")
 class Python(LayerType):
     """A layer written in Python."""
@@ -135,10 +142,17 @@ class Python(LayerType):
     )
 
     def set_up(self, s: Context) -> None:
-        """Unknown shapes, but for the proposal layer of py-faster-rcnn, whose first top starts as (1, 5)."""
-        known = s.param("python_param").get("layer") == "ProposalLayer"
+        """Unknown shapes, but for two classes that everybody copies."""
+        p = s.param("python_param")
+        s.expect(
+            bool(p.get("module")),
+            "SHP024",
+            f"{s.name} names no Python module; Caffe ends with an exception of Python. Set python_param.module and layer.",
+            "python_param",
+        )
+        first = _PYTHON_TOPS.get((str(p.get("module")), str(p.get("layer"))))
         for index in range(len(s.layer.tops)):
-            s.top((1, 5) if known and index == 0 else None)
+            s.top(first if index == 0 else None)
 
 
 @layer("SegAccuracy")

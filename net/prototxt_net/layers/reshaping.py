@@ -69,8 +69,7 @@ class Reshape(LayerType):
                     start + i < len(shape),
                     "SHP016",
                     f"{s.name}: size 0 number {i} copies axis {start + i}, which {text(shape)} does not have; Caffe "
-                    "aborts. "
-                    "Write the size.",
+                    "aborts. Write the size.",
                     at,
                 )
                 new[i] = shape[start + i]
@@ -81,8 +80,7 @@ class Reshape(LayerType):
                 rest is not None,
                 "SHP016",
                 f"{s.name}: {product(shape)} input elements ({text(shape)}) do not divide by the {product(known)} of "
-                "the "
-                f"other sizes; Caffe aborts. Correct {_list(dims)}.",
+                f"the other sizes; Caffe aborts. Correct {_list(dims)}.",
                 at,
             )
             new[dims.index(-1)] = rest if rest is not None else 0
@@ -91,8 +89,7 @@ class Reshape(LayerType):
             equal_counts(shape, top),
             "SHP016",
             f"{s.name}: {product(shape)} input elements ({text(shape)}) do not fit {text(top)}, which has "
-            f"{product(top)}; "
-            "Caffe aborts. Use one -1 for the size to compute.",
+            f"{product(top)}; Caffe aborts. Use one -1 for the size to compute.",
             at,
         )
         s.top(top)
@@ -114,8 +111,7 @@ class Reshape(LayerType):
             num_axes >= -1 and end <= rank,
             "SHP008",
             f"{s.name}: num_axes {num_axes} from axis {start} does not fit a {rank}-axis blob; Caffe aborts. Use -1, "
-            "or at "
-            f"most {rank - start}.",
+            f"or at most {rank - start}.",
             "reshape_param.num_axes",
         )
         return start, end
@@ -183,8 +179,7 @@ class Crop(LayerType):
             len(offsets) <= 1 or axis + len(offsets) == len(shape),
             "SHP017",
             f"{s.name}: {len(offsets)} offsets for the {len(shape) - axis} axes from axis {axis} on; Caffe aborts. "
-            "Give one "
-            "for all, or one for each.",
+            "Give one for all, or one for each.",
             "crop_param.offset",
         )
         if like is None:

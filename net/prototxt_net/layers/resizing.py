@@ -144,6 +144,12 @@ class Interp(LayerType):
         if shape is None or len(shape) != 4:
             return
         if sized and shrink == zoom:
+            s.require(
+                whole(p, "height", 0) > 0 and whole(p, "width", 0) > 0,
+                "SHP024",
+                f"{s.name}: height and width must be positive; Caffe aborts.",
+                "interp_param.height",
+            )
             s.top((*shape[:2], whole(p, "height", 0), whole(p, "width", 0)))
             return
         out: list[Dim] = []

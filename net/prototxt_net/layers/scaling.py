@@ -47,8 +47,7 @@ def _check_second_bottom(s: Context, message: str, what: str) -> None:
         fits,
         "SHP019",
         f"{s.name}: {what} {text(operand)} does not fit {text(shape)} from axis {axis} (sizes must be equal; sizes of "
-        "1 are "
-        "not stretched). Caffe aborts. Change axis, or the shape of the second bottom.",
+        "1 are not stretched). Caffe aborts. Change axis, or the shape of the second bottom.",
         "bottom.1",
     )
 
@@ -61,8 +60,7 @@ class Scale(LayerType):
     in_place = "safe"
     summary = (
         "Multiplies by a learned factor, one for each channel by default (gamma), and with bias_term: true adds a "
-        "learned "
-        "offset (beta). With two bottoms the second one is the factor."
+        "learned offset (beta). With two bottoms the second one is the factor."
     )
     formula = "y = gamma * x [+ beta]"
 

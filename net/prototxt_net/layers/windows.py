@@ -33,8 +33,8 @@ def read_window(s: Context, spatial: int) -> Window:
         s.require(
             size > 0,
             "SHP003",
-            f"{s.name}: kernel sizes are {text(kernel)}; Caffe aborts, each must be positive. "
-            "Give `kernel_size`, or both `kernel_h` and `kernel_w`.",
+            f"{s.name}: kernel sizes are {text(kernel)}; Caffe aborts, each must be positive. Give `kernel_size`, or "
+            "both `kernel_h` and `kernel_w`.",
             f"{P}.kernel_size" if p.has("kernel_size") else f"{P}.{'kernel_h' if p.has('kernel_h') else 'kernel_w'}",
         )
     stride = _sizes(s, p, "stride", ("stride_h", "stride_w"), 1, spatial, "SHP004")
@@ -46,8 +46,7 @@ def read_window(s: Context, spatial: int) -> Window:
         if half:
             message += (
                 "only one of stride_h and stride_w is written, the other is then 0 and the process dies with a "
-                "division "
-                "by zero. Write both, or `stride`."
+                "division by zero. Write both, or `stride`."
             )
         else:
             message += f"stride is 0; Caffe {'dies with a division by zero' if pair else 'aborts'}. Use 1 or more."
@@ -95,8 +94,8 @@ def _sizes(
         message = f"{s.name}: has no {field}; Caffe aborts. Give `{field}`{other}."
     else:
         message = (
-            f"{s.name}: {field} is given {len(values)} times for {spatial} spatial axes; Caffe aborts. "
-            "Give it once, or once for each axis."
+            f"{s.name}: {field} is given {len(values)} times for {spatial} spatial axes; Caffe aborts. Give it once, "
+            "or once for each axis."
         )
     s.require(good, code, message, f"{P}.{field}")
     if not values:
@@ -117,8 +116,8 @@ def slide(s: Context, sizes: Shape, window: Window, *, bias: bool) -> tuple[Dim,
 def check_output(s: Context, sizes: Shape, window: Window, out: Shape, *, bias: bool) -> None:
     """SHP007 for the spatial sizes that a layer of the convolution family computes."""
     facts = (
-        f"{s.name}: input {text(sizes)} with kernel {text(window.kernel)}, pad {text(window.pad)}, "
-        f"stride {text(window.stride)}"
+        f"{s.name}: input {text(sizes)} with kernel {text(window.kernel)}, pad {text(window.pad)}, stride "
+        f"{text(window.stride)}"
         + (f", dilation {text(window.dilation)}" if max(window.dilation, default=1) > 1 else "")
         + f" gives {text(out)}; "
     )
@@ -153,9 +152,8 @@ def warn_outside(s: Context, sizes: Shape, window: Window, out: Shape) -> None:
                 False,
                 "SHP007",
                 f"{s.name}: the kernel spans {window.extent(i)} positions, the padded input has {padded}; Caffe "
-                "divides "
-                "toward zero and makes one output that reads beyond the input. Reduce the kernel, or enlarge the "
-                "input.",
+                "divides toward zero and makes one output that reads beyond the input. Reduce the kernel, or enlarge "
+                "the input.",
                 f"{P}.kernel_size",
                 aborts=False,
                 severity="warning",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from . import declaration, overlay
+from . import overlay
 from ._generated import bvlc
 from .documentation import enum_value_doc, field_doc, message_doc
 from .model import EnumType, FieldType, MessageType, Schema
@@ -65,6 +65,8 @@ def _fork(dialect: str) -> Schema:
 
 
 def _field(text: str, enums: dict[str, EnumType]) -> FieldType:
+    from . import declaration  # not needed for a BVLC net
+
     declared = declaration.parse(text, enums)
     name, number, kind, type_name, repeated, required, default, has_default, deprecated, packed = declared
     if kind == "enum" and default is None and not repeated:

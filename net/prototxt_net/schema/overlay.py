@@ -1,7 +1,5 @@
 """The overlays: how each fork's schema differs from BVLC's, a JSON file each, written by net/tools/make_overlays.py."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 from typing import TypedDict

@@ -231,7 +231,8 @@ class Input(Source):
         s.expect(
             bool(shapes),
             "SHP023",
-            f"{s.name} has no shape: Caffe loads the net, but a forward aborts unless the program reshapes the blob first.",
+            f"{s.name} has no shape: Caffe loads the net, but a forward aborts unless the program reshapes the blob "
+            "first.",
             "input_param",
             aborts=False,
             severity="info",

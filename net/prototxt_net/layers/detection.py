@@ -200,7 +200,8 @@ class MultiBoxLoss(LayerType):
         s.expect(
             not on or bool(p.get("share_location")),
             "SHP024",
-            f"{s.name}: mining_type {mining} needs share_location: true; Caffe aborts. Share the locations, or use NONE.",
+            f"{s.name}: mining_type {mining} needs share_location: true; Caffe aborts. Share the locations, or use "
+            "NONE.",
             "multibox_loss_param.share_location",
         )
 

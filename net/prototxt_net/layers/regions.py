@@ -147,7 +147,8 @@ class Python(LayerType):
         s.expect(
             bool(p.get("module")),
             "SHP024",
-            f"{s.name} names no Python module; Caffe ends with an exception of Python. Set python_param.module and layer.",
+            f"{s.name} names no Python module; Caffe ends with an exception of Python. Set python_param.module and "
+            "layer.",
             "python_param",
         )
         first = _PYTHON_TOPS.get((str(p.get("module")), str(p.get("layer"))))

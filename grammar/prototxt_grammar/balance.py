@@ -365,14 +365,11 @@ class Balancer:
         if _misplaced(token, top):
             return True
         after = self._next()
-        return (
-            len(self._stack) == 1
-            and after is not None
-            and after.kind == "name"
-            and after.first
-            and after.line == token.line + 1
-            and after.column > token.column
-        )
+        if after is None or after.kind != "name":
+            return False
+        if after.line == token.line:
+            return token.first  # `}  lr_mult: 2`: it was put before a field
+        return after.line == token.line + 1 and after.first and after.column > top.indent
 
 
 def _misplaced(token: Token, opened: _Open) -> bool:

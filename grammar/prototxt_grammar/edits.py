@@ -45,3 +45,113 @@ def apply_edits_reporting(text: str, edits: Iterable[Edit]) -> Applied:
 def apply_edits(text: str, edits: Iterable[Edit]) -> str:
     """The text with the edits made; see `apply_edits_reporting` for what becomes of overlapping ones."""
     return apply_edits_reporting(text, edits).text
+
+
+# --- layout ----------------------------------------------------------------------------------------------------------
+
+
+def line_start(text: str, offset: int) -> int:
+    """Where the line of `offset` begins. Lines end at LF, as for protobuf's comments."""
+    return text.rfind("\n", 0, offset) + 1
+
+
+def line_end(text: str, offset: int) -> int:
+    """Where the line of `offset` ends, before its line break."""
+    end = text.find("\n", offset)
+    if end < 0:
+        return len(text)
+    return end - 1 if end > offset and text[end - 1] == "\r" else end
+
+
+def indent_of(text: str, offset: int) -> str:
+    """The white space with which the line of `offset` begins."""
+    start = line_start(text, offset)
+    end = start
+    while end < len(text) and text[end] in " \t":
+        end += 1
+    return text[start:end]
+
+
+def newline_of(text: str) -> str:
+    """The line break that the text uses first, LF where it has none."""
+    at = text.find("\n")
+    return "\r\n" if at > 0 and text[at - 1] == "\r" else "\n"
+
+
+def field_removal(text: str, start: int, end: int) -> Edit:
+    """Removes the field text[start:end] with its separator and what only served to set it off.
+
+    A field that has its lines to itself goes with them and their line break, a comment behind it in its last line
+    included: such a comment speaks of the field. Comments in lines of their own stay, since they may speak of what
+    follows. Of a field that shares a line, the white space before it goes, so that its neighbours keep one space
+    between them; a comment behind it stays then, since it may speak of the neighbours.
+    """
+    after = _skip_blanks(text, end)
+    if text[after : after + 1] in (",", ";"):
+        end = after + 1
+        after = _skip_blanks(text, end)
+    first = line_start(text, start)
+    alone_before = not text[first:start].strip(" \t")
+    last = line_end(text, after)
+    if alone_before and (after == last or text[after : after + 1] == "#"):
+        stop = text.find("\n", last)
+        if stop >= 0:
+            return Edit(first, stop + 1, "")
+        # The last line of the file: take the line break before it instead of the one behind.
+        return Edit(line_end(text, first - 1) if first > 0 else 0, len(text), "")
+    if alone_before:
+        return Edit(start, after, "")
+    before = start
+    while before > first and text[before - 1] in " \t":
+        before -= 1
+    return Edit(before, end, "")
+
+
+def _skip_blanks(text: str, offset: int) -> int:
+    while offset < len(text) and text[offset] in " \t":
+        offset += 1
+    return offset
+
+
+def insert_field(text: str, message_start: int, message_end: int, snippet: str) -> Edit:
+    """Puts `snippet` (one or more fields, without indentation) in as the last field of a message.
+
+    message_start: the opening bracket. message_end: behind the closing one. In a message that spans lines the snippet
+    gets lines of its own, indented as the last field of the message is (one step deeper than the message's line where
+    it has none); lines inside of the snippet are indented along. The message must be closed. In a message on one line it goes before the closing
+    bracket, its lines joined. A message that is empty, `{ }` or `{}`, is taken as one on one line.
+    """
+    close = message_end - 1
+    body = text[message_start + 1 : close]
+    if "\n" not in body:
+        joined = " ".join(line.strip() for line in snippet.splitlines())
+        kept = message_start + 1 + len(body.rstrip(" \t"))
+        return Edit(kept, close, f" {joined} ")
+    newline = newline_of(text)
+    indent = _body_indent(text, message_start, close)
+    lines = newline.join(indent + _as_deep(line, indent) if line.strip() else "" for line in snippet.splitlines())
+    closing_line = line_start(text, close)
+    if not text[closing_line:close].strip(" \t"):
+        return Edit(closing_line, closing_line, lines + newline)
+    # The closing bracket shares the line of the last field: it moves to a line of its own.
+    kept = message_start + 1 + len(body.rstrip(" \t"))
+    return Edit(kept, close, newline + lines + newline + indent_of(text, message_start))
+
+
+def _as_deep(line: str, indent: str) -> str:
+    """A line of a snippet, whose own steps of two spaces become tabs where the text is indented by tabs."""
+    body = line.lstrip(" ")
+    steps, rest = divmod(len(line) - len(body), 2)
+    return ("\t" if "\t" in indent else "  ") * steps + " " * rest + body
+
+
+def _body_indent(text: str, message_start: int, close: int) -> str:
+    """The indentation of the fields of a message: that of its first line with a field, not of nested blocks."""
+    outer = indent_of(text, message_start)
+    position = text.find("\n", message_start, close) + 1
+    while position:
+        line = text[position : line_end(text, position)]
+        if line.strip() and not line.lstrip().startswith("#") and position + len(line) - len(line.lstrip()) < close:
+            return indent_of(text, position)
+        position = text.find("\n", position, close) + 1
+    return outer + ("\t" if outer.startswith("\t") else "  ")

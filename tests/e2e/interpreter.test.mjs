@@ -26,6 +26,17 @@ describe('no Python where the setting says', { skip: env.missing }, () => {
   ]);
 });
 
+describe('a command that is no server', { skip: env.missing }, () => {
+  story('no-server', { machineSettings: { 'prototxt.server.path': '/usr/bin/yes' } }, [
+    ['one message says what the command said', async (v) => {
+      await v.open('net.prototxt');
+      await notified(v, /did not start: .*--help/);
+      assert.equal((await v.notifications()).length, 1);
+      assert.deepEqual(await buttons(v).allInnerTexts(), ['Open Settings', 'Show Log']);
+    }],
+  ]);
+});
+
 describe('the server is not installed', { skip: env.missing }, () => {
   story('install', () => ({ python: basePython() }), [
     ['the message offers to install it', async (v) => {

@@ -1,17 +1,21 @@
 /** The one server process: started, stopped and restarted one step at a time. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { type Disposable, type LogOutputChannel, type Uri } from 'vscode';
+import type { ChildProcess } from 'node:child_process';
+import { type LogOutputChannel, type Uri } from 'vscode';
 import {
+  CloseAction,
+  ErrorAction,
+  type ErrorHandler,
   LanguageClient,
   type LanguageClientOptions,
   RevealOutputChannelOn,
   State,
   WorkDoneProgressCancelNotification,
 } from 'vscode-languageclient/node';
+import { Crashes } from './crashes';
 import { type Launch, type Resolution, resolveLaunch } from './launch';
 import { LANGUAGE, STATUS_NOTIFICATION } from './names';
-import { pythonEnvironment } from './probe';
 import { CancellableProgress } from './progress';
+import { ServerProcess } from './serverProcess';
 import { readSettings, type ServerSettings } from './settings';
 import type { Status } from './status';
 import type { ForwardState } from './statusView';
@@ -20,7 +24,7 @@ import type { ForwardState } from './statusView';
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 3_000;
 
-export class Server implements Disposable {
+export class Server {
   private client: LanguageClient | undefined;
   private running: Launch | undefined;
   /** Steps run one after the other: a start never meets a stop half way. */
@@ -69,10 +73,6 @@ export class Server implements Disposable {
     return this.client.sendRequest('workspace/executeCommand', { command, arguments: args });
   }
 
-  dispose(): void {
-    void this.stop();
-  }
-
   private step(work: () => Promise<void>): Promise<void> {
     this.queue = this.queue.then(work).catch((error: unknown) => this.log.error(String(error)));
     return this.queue;
@@ -86,14 +86,30 @@ export class Server implements Disposable {
 
     const { launch } = resolution;
     this.log.info(`server: ${[launch.command, ...launch.args].join(' ')}`);
-    let child: ChildProcess | undefined;
+    let process: ServerProcess | undefined;
+    const timer = setTimeout(() => process?.kill(), START_TIMEOUT_MS);
+    const client = this.makeClient(launch, settings.server, async () => (process = await ServerProcess.spawn(launch)).child);
+    this.client = client;
+    try {
+      await client.start();
+      this.running = launch;
+      this.log.info('server started');
+    } catch (error) {
+      this.client = undefined;
+      await client.dispose().catch(() => undefined); // it never ran: nothing of it is left to lose
+      const reason = (await process?.end()) || (error instanceof Error ? error.message : String(error));
+      this.fail({ failure: `The prototxt server did not start: ${reason}` });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private makeClient(launch: Launch, settings: ServerSettings, spawn: () => Promise<ChildProcess>): LanguageClient {
     const progress = new CancellableProgress((token) => client.sendNotification(WorkDoneProgressCancelNotification.type, { token }));
-    const client: LanguageClient = new LanguageClient(
-      LANGUAGE, // also the prefix of the setting prototxt.trace.server
-      'Prototxt',
-      () => startProcess(launch, (started) => (child = started)),
-      clientOptions(this.log, settings.server, progress),
-    );
+    const options = clientOptions(this.log, settings, progress);
+    options.errorHandler = this.errorHandler(() => this.client === client && this.running === launch);
+    // LANGUAGE is also the prefix of the setting prototxt.trace.server.
+    const client: LanguageClient = new QuietClient(LANGUAGE, 'Prototxt', spawn, options);
     client.onDidChangeState(({ newState }) => {
       if (newState === State.Stopped) progress.endAll();
       if (this.client !== client) return;
@@ -102,19 +118,21 @@ export class Server implements Disposable {
       if (newState === State.Stopped) this.status.show({ kind: 'stopped' });
     });
     client.onNotification(STATUS_NOTIFICATION, (forward: ForwardState) => this.status.showForward(forward));
-    this.client = client;
-    const timer = setTimeout(() => child?.kill('SIGKILL'), START_TIMEOUT_MS);
-    try {
-      await client.start();
-      this.running = launch;
-      this.log.info('server started');
-    } catch (error) {
-      this.client = undefined;
-      await client.dispose().catch(() => undefined); // it never ran: nothing of it is left to lose
-      this.fail({ failure: `The prototxt server did not start: ${error instanceof Error ? error.message : error}` });
-    } finally {
-      clearTimeout(timer);
-    }
+    return client;
+  }
+
+  /** One message for a server that keeps crashing, none for a start that failed: `startNow` reports that. */
+  private errorHandler(ran: () => boolean): ErrorHandler {
+    const crashes = new Crashes();
+    return {
+      error: () => ({ action: ErrorAction.Continue, handled: true }), // a broken connection is closed next
+      closed: () => {
+        if (!ran()) return { action: CloseAction.DoNotRestart, handled: true };
+        if (crashes.startAgain(Date.now())) return { action: CloseAction.Restart, handled: true };
+        this.fail({ failure: 'The prototxt server ended five times within three minutes and is not started again.' });
+        return { action: CloseAction.DoNotRestart, handled: true };
+      },
+    };
   }
 
   private fail(failure: Extract<Resolution, { failure: string }>): void {
@@ -138,6 +156,13 @@ export class Server implements Disposable {
   }
 }
 
+/** Logs its troubles and leaves it to Server to tell the user, once and with a way out. */
+class QuietClient extends LanguageClient {
+  override error(message: string, data?: unknown): void {
+    super.error(message, data, false);
+  }
+}
+
 function clientOptions(log: LogOutputChannel, settings: ServerSettings, progress: CancellableProgress): LanguageClientOptions {
   return {
     documentSelector: [
@@ -147,17 +172,9 @@ function clientOptions(log: LogOutputChannel, settings: ServerSettings, progress
     outputChannel: log,
     revealOutputChannelOn: RevealOutputChannelOn.Never,
     initializationOptions: { settings },
+    initializationFailedHandler: () => false,
     middleware: { handleWorkDoneProgress: (token, params, next) => progress.handle(token, params, next) },
   };
-}
-
-function startProcess(launch: Launch, started: (child: ChildProcess) => void): Promise<ChildProcess> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(launch.command, launch.args, { env: pythonEnvironment(), windowsHide: true });
-    started(child);
-    child.once('spawn', () => resolve(child));
-    child.once('error', reject);
-  });
 }
 
 function same(a: Launch, b: Launch): boolean {

@@ -100,8 +100,8 @@ def _in_train(definition: LayerDef) -> bool:
 def kind(net: PhaseNet) -> NetKind:
     """What the net's file is for; the same answer for its TRAIN and its TEST net.
 
-    trainable: a layer that training sees carries a loss. deploy: no loss, and all inputs are given by the caller.
-    features: no loss, but data layers (feature extraction; weights are loaded). fragment: no source at all.
+    trainable: a layer that training sees carries a loss, be it with weight 0. deploy: no loss, and all inputs are given
+    by the caller. features: no loss, but data layers (feature extraction; weights are loaded). fragment: no source.
     """
     known: NetKind | None = net.facts.get("kind")
     if known is None:
@@ -112,7 +112,8 @@ def kind(net: PhaseNet) -> NetKind:
 def _kind(net: PhaseNet) -> NetKind:
     dialect = net.dialect
     for layer in net.file.layers:
-        if carries_loss(layer.definition, dialect) and _in_train(layer.definition):
+        definition = layer.definition
+        if (is_loss(definition, dialect) or carries_loss(definition, dialect)) and _in_train(definition):
             return "trainable"
     sources = {layer.type for layer in net.file.layers if not layer.bottoms}
     if not sources:

@@ -47,8 +47,9 @@ class PReLU(LayerType):
     def set_up(self, s: Context) -> None:
         """Slope (C), or a scalar when channel_shared."""
         shape = s.bottom()
+        most = 32 if s.dialect == "intel" else 4  # Intel's V-Net has five axes here
         s.require(
-            None if shape is None else 2 <= len(shape) <= 4,
+            None if shape is None else 2 <= len(shape) <= most,
             "SHP024",
             f"{s.name} takes blobs of 2 to 4 axes with the channels second, its bottom is {text(shape)}; Caffe aborts.",
             "bottom",

@@ -85,6 +85,9 @@ class Concat(LayerType):
     def set_up(self, s: Context) -> None:
         """The first bottom's shape with the sizes along the axis added up."""
         first = s.bottom()
+        if s.param("concat_param").get("per_fla_fuse"):
+            s.top(None)  # Intel's Concat with the Permute and Flatten of SSD inside
+            return
         axis = _joined_axis(s, "concat_param", "concat_dim", first, "SHP012")
         if first is None or axis is None:
             s.top(None)

@@ -1,0 +1,305 @@
+"""SCH004, SCH005, SCH006, SCH008, SCH009: older ways of writing a net."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from prototxt_grammar.edits import Edit
+from prototxt_grammar.tree import Field
+from prototxt_net.finding import Finding, Fix
+from prototxt_net.message import Entry
+from prototxt_server.rules.base import Example, Rule, rule
+from prototxt_server.rules.editing import delete, newline_of
+from prototxt_server.rules.example_nets import IMAGE
+from prototxt_server.rules.sch.convert import v1_to_v2
+
+if TYPE_CHECKING:
+    from prototxt_server.analysis import Analysis
+
+_V1 = """\
+layers {
+  name: "conv"
+  type: CONVOLUTION
+  bottom: "data"
+  top: "conv"
+  blobs_lr: 1
+  blobs_lr: 2
+  convolution_param { num_output: 4 kernel_size: 3 }
+}
+"""
+_V2 = """\
+layer {
+  name: "conv"
+  type: "Convolution"
+  bottom: "data"
+  top: "conv"
+  param { lr_mult: 1 }
+  param { lr_mult: 2 }
+  convolution_param { num_output: 4 kernel_size: 3 }
+}
+"""
+_INPUT = 'input: "data"\ninput_dim: 2\ninput_dim: 3\ninput_dim: 8\ninput_dim: 8\n'
+_V0 = """\
+layers {
+  layer { name: "conv" type: "conv" num_output: 4 kernelsize: 3 }
+  bottom: "data"
+  top: "conv"
+}
+"""
+
+
+def _blocks(analysis: Analysis) -> tuple[list[tuple[int, Field]], bool]:
+    """The `layers` fields of the file, and whether it has `layer` fields too."""
+    old = [(base, item) for base, item in analysis.tree.fields() if item.name == "layers"]
+    return old, bool(old) and any(item.name == "layer" for _, item in analysis.tree.fields())
+
+
+def _is_old(analysis: Analysis) -> bool:
+    return any(layer.definition.version < 2 for layer in analysis.file.layers)
+
+
+def _convert(analysis: Analysis) -> Fix | None:
+    edits = v1_to_v2(analysis.tree)
+    return Fix("safe", "Convert the `layers` blocks", edits) if edits else None
+
+
+@rule
+class V1Layers(Rule):
+    """The old form of layers.
+
+    ## What it does
+    Reports a file that writes its layers as `layers { type: ENUM }`, once, at the first of them.
+
+    ## Why is this bad?
+    Caffe converts it on every load. The old form has no new layer types, and its rates, decays and data transformations
+    stand in other places, so what one reads about Caffe today does not fit it.
+
+    ## Fix safety
+    Safe: every block is rewritten as Caffe itself converts it.
+    """
+
+    code = "SCH004"
+    name = "v1-layers"
+    severity = "warning"
+    fix_safety = "safe"
+    GOOD = (Example(IMAGE + _V2),)
+    BAD = (Example(_INPUT + _V1, fixed=_INPUT + _V2),)
+
+    def check_file(self, analysis: Analysis) -> Iterable[Finding]:
+        """At most one finding."""
+        if not _is_old(analysis):
+            return
+        old, mixed = _blocks(analysis)
+        if mixed or any(layer.definition.version == 0 for layer in analysis.file.layers):
+            return
+        base, item = old[0]
+        message = (
+            f"`layers` is the old (V1) form, here in {len(old)} block{'s' if len(old) > 1 else ''}; Caffe converts it on "
+            'every load. Convert it once to `layer { type: "..." }`.'
+        )
+        yield self.in_file(analysis.file, message, base + item.start, base + item.name_end, fix=_convert(analysis))
+
+
+@rule
+class V0Layers(Rule):
+    """The oldest form of layers.
+
+    ## What it does
+    Reports a file that writes its layers as `layers { layer { ... } }`, once, at the first of them.
+
+    ## Why is this bad?
+    Caffe converts it on every load, twice, and drops what is not on its list: `input_shape`, for example.
+
+    ## Fix safety
+    There is no automatic fix yet; convert the file with Caffe's upgrade_net_proto_text.
+    """
+
+    code = "SCH005"
+    name = "v0-layers"
+    severity = "warning"
+    GOOD = (Example(IMAGE + _V2),)
+    BAD = (Example(_INPUT + _V0),)
+
+    def check_file(self, analysis: Analysis) -> Iterable[Finding]:
+        """At most one finding."""
+        if not any(layer.definition.version == 0 for layer in analysis.file.layers):
+            return
+        base, item = _blocks(analysis)[0][0]
+        message = (
+            "`layers { layer { ... } }` is the oldest (V0) form; it is converted on every load, and fields outside of a "
+            "known list are dropped. Convert it."
+        )
+        yield self.in_file(analysis.file, message, base + item.start, base + item.name_end)
+
+
+@rule
+class MixedLayerLayers(Rule):
+    """Old and new layers in one file.
+
+    ## What it does
+    Reports a file with both `layer` and `layers` blocks.
+
+    ## Why is this bad?
+    Caffe refuses to convert such a file and aborts.
+
+    ## Fix safety
+    Safe: the `layers` blocks are rewritten as Caffe itself converts them.
+    """
+
+    code = "SCH006"
+    name = "mixed-layer-layers"
+    severity = "error"
+    fix_safety = "safe"
+    GOOD = (Example(IMAGE + _V2), Example(_INPUT + _V1))
+    BAD = (Example(IMAGE + _V1, fixed=IMAGE + _V2),)
+
+    def check_file(self, analysis: Analysis) -> Iterable[Finding]:
+        """At most one finding."""
+        if not _is_old(analysis):
+            return
+        old, mixed = _blocks(analysis)
+        if mixed:
+            base, item = old[0]
+            message = (
+                "the file has both `layer` and `layers` blocks: Caffe refuses to convert it and aborts. Convert the "
+                "`layers` blocks."
+            )
+            yield self.in_file(
+                analysis.file, message, base + item.start, base + item.name_end, aborts=True, fix=_convert(analysis)
+            )
+
+
+def _fields(analysis: Analysis, *names: str) -> list[tuple[int, Entry]]:
+    root = analysis.file.root
+    found = [(analysis.file.base_of(entry), entry) for name in names for entry in root.entries.get(name, ())]
+    return sorted(found, key=lambda pair: pair[0] + pair[1].node.start)
+
+
+@rule
+class InputField(Rule):
+    """The old form of net inputs.
+
+    ## What it does
+    Reports `input:` fields of the net, in dialects that have an Input layer. A warning when no shape is given.
+
+    ## Why is this bad?
+    Caffe turns them into an Input layer. With neither input_dim nor input_shape it drops the name without a word, and
+    the layers that read it fail.
+
+    ## Fix safety
+    Safe: the fields are replaced by the Input layer that Caffe makes of them.
+    """
+
+    code = "SCH008"
+    name = "input-field"
+    severity = "hint"
+    fix_safety = "safe"
+    GOOD = (Example(IMAGE),)
+    BAD = (
+        Example(
+            'name: "net"\n' + _INPUT + _V2,
+            fixed='name: "net"\nlayer {\n  name: "input"\n  type: "Input"\n  top: "data"\n'
+            "  input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } }\n}\n" + _V2,
+        ),
+        Example('input: "data"\n' + IMAGE),
+    )
+
+    def check_file(self, analysis: Analysis) -> Iterable[Finding]:
+        """At most one finding, at the first input."""
+        inputs = _fields(analysis, "input")
+        if not inputs or analysis.file.kind != "net" or "Input" not in analysis.file.schema.layer_types:
+            return
+        base, entry = inputs[0]
+        names = ", ".join(f"'{found.value}'" for _, found in inputs)
+        start, end = base + entry.node.start, base + entry.end
+        if not _fields(analysis, "input_dim", "input_shape"):
+            message = (
+                f"the input {names} has no shape, so Caffe drops it without a word. Write an Input layer with a shape."
+            )
+            yield self.in_file(analysis.file, message, start, end, severity="warning")
+            return
+        message = (
+            f"`input` is the old form of net inputs; Caffe turns {names} into an Input layer. Write the layer itself."
+        )
+        yield self.in_file(analysis.file, message, start, end, fix=self._fix(analysis, [e for _, e in inputs]))
+
+    def _fix(self, analysis: Analysis, inputs: list[Entry]) -> Fix | None:
+        text = analysis.tree.text
+        shapes = self._shapes(analysis, len(inputs))
+        if shapes is None or _is_old(analysis):
+            return None
+        fields = _fields(analysis, "input", "input_dim", "input_shape")
+        nodes = list({id(entry.node): (base, entry.node) for base, entry in fields}.values())
+        lines = ["layer {", '  name: "input"', '  type: "Input"']
+        lines += [f'  top: "{entry.value}"' for entry in inputs]
+        lines += [f"  input_param {{ {' '.join(shapes)} }}", "}"]
+        base, first = nodes[0]
+        edits = [Edit(base + first.start, base + first.end, newline_of(text).join(lines))]
+        edits += [delete(text, base + node.start, base + node.end) for base, node in nodes[1:]]
+        return Fix("safe", "Write the Input layer", tuple(edits))
+
+    def _shapes(self, analysis: Analysis, count: int) -> list[str] | None:
+        root = analysis.file.root
+        if root.has("input_shape"):
+            dims = [shape.all("dim") for shape in root.all("input_shape")]
+        else:
+            values = root.all("input_dim")
+            dims = [values[i : i + 4] for i in range(0, len(values), 4)] if len(values) == 4 * count else []
+        if len(dims) != count:
+            return None
+        return ["shape { " + " ".join(f"dim: {dim}" for dim in shape) + " }" for shape in dims]
+
+
+@rule
+class InputDimCount(Rule):
+    """Too few sizes for the inputs.
+
+    ## What it does
+    Reports a number of input_dim that is not 4 for each input, and fewer input_shape than inputs. (Where both are given
+    Caffe uses input_shape.)
+
+    ## Why is this bad?
+    Caffe does not count them: it reads past the end of the list without an error, and the input gets random sizes. Forks
+    without an Input layer abort. Surplus values are only ignored (a warning).
+
+    ## Fix safety
+    There is no automatic fix: which size is missing is the author's to know.
+    """
+
+    code = "SCH009"
+    name = "input-dim-count"
+    severity = "error"
+    GOOD = (Example(_INPUT + _V2),)
+    BAD = (
+        Example(_INPUT.replace("input_dim: 8\n", "", 1) + _V2),
+        Example('input: "a"\ninput: "b"\ninput_shape { dim: 1 }\n'),
+    )
+
+    def check_file(self, analysis: Analysis) -> Iterable[Finding]:
+        """At most one finding, at the first size."""
+        root = analysis.file.root
+        inputs, dims, shapes = (len(root.entries.get(n, ())) for n in ("input", "input_dim", "input_shape"))
+        if not inputs or not (dims or shapes) or analysis.file.kind != "net":
+            return
+        name = "input_shape" if shapes else "input_dim"
+        given, wanted = (shapes, inputs) if shapes else (dims, 4 * inputs)
+        modern = "Input" in analysis.file.schema.layer_types
+        if given == wanted or _is_v0_shape(analysis):
+            return
+        start, end = analysis.file.at_root(name)
+        message = f"{given} {name} for {inputs} input{'s' if inputs > 1 else ''}, {wanted} are needed; "
+        if not modern:
+            yield self.in_file(analysis.file, message + "Caffe aborts.", start, end, aborts=True)
+        elif given < wanted:
+            message += "Caffe reads past the end of the list without an error, giving random sizes. Give all of them."
+            yield self.in_file(analysis.file, message, start, end)
+        else:
+            yield self.in_file(analysis.file, message + "the surplus is ignored.", start, end, severity="warning")
+
+
+def _is_v0_shape(analysis: Analysis) -> bool:
+    """A V0 file with input_shape loses its inputs altogether; then the layers that read them say so."""
+    return analysis.file.root.has("input_shape") and any(
+        layer.definition.version == 0 for layer in analysis.file.layers
+    )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from prototxt_server.lsp.server import Server
 
 FIX_ALL = f"{types.CodeActionKind.SourceFixAll.value}.prototxt"
-RUN = f"{types.CodeActionKind.Source.value}.prototxt.runForward"
+RUN = "prototxt.runForward"  # no `source` action: VS Code keeps those out of the lightbulb's menu
 OPTIONS = types.CodeActionOptions(
     code_action_kinds=[types.CodeActionKind.QuickFix, FIX_ALL, RUN], resolve_provider=True
 )

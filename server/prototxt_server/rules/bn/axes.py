@@ -20,13 +20,13 @@ _RESHAPE = "reshape_param { shape { dim: 0 dim: 0 dim: 1 dim: 1 } }"
 
 @rule
 class NeedsFourAxes(ProblemRule):
-    """What it does
+    """## What it does
     Reports a BatchNorm of NVIDIA 0.16 or 0.17 on a blob with fewer than four axes, for example behind an InnerProduct.
 
-    Why is this bad?
+    ## Why is this bad?
     That layer reads the sizes of axes 2 and 3 without asking whether they exist; Caffe aborts at set-up.
 
-    Fix safety
+    ## Fix safety
     Safe: a Reshape to (N, C, 1, 1) moves no value.
     """
 
@@ -73,13 +73,13 @@ class NeedsFourAxes(ProblemRule):
 
 @rule
 class OneAxis(ProblemRule):
-    """What it does
+    """## What it does
     Reports a BatchNorm on a blob with a single axis.
 
-    Why is this bad?
+    ## Why is this bad?
     The layer asks for the size of axis 1, the channels, which does not exist: Caffe aborts ("axis 1 out of range").
 
-    Fix safety
+    ## Fix safety
     None: reshape the blob to (N, 1), or (1, C) if its values are channels.
     """
 

@@ -30,16 +30,16 @@ _END = ip("fc2", "fc1") + loss("fc2")
 
 @rule
 class TinyBatch(Rule):
-    """What it does
+    """## What it does
     Reports a batch normalisation that takes its statistics over very few values per channel: the batch size times the
     size of the map, where the text tells both.
 
-    Why is this bad?
+    ## Why is this bad?
     Over a single value the mean is the value itself: the output is exactly 0 (and then beta), whatever the input.
     Over a handful the statistics are mostly noise, and what is stored for TEST does not fit. `iter_size` adds up
     gradients over several small batches and does not help here.
 
-    Fix safety
+    ## Fix safety
     None: use a larger batch_size, or frozen statistics.
     """
 

@@ -23,15 +23,15 @@ _TRUE = "batch_norm_param { use_global_stats: true }"
 
 @rule
 class FlagIgnored(Rule):
-    """What it does
+    """## What it does
     Reports `use_global_stats` in NVIDIA 0.16 and 0.17, and in 0.14 and 0.15 unless `engine: CAFFE` is written.
 
-    Why is this bad?
+    ## Why is this bad?
     These layers decide by the phase alone: TRAIN uses the batch, TEST the stored statistics. Where the flag asks for
     something else it silently does nothing; in particular a frozen BatchNorm goes on using and updating batch
     statistics.
 
-    Fix safety
+    ## Fix safety
     Safe where the flag repeats what the phase gives anyway; elsewhere none: deleting the line would hide the wish, and
     this Caffe has no field that fulfils it.
     """

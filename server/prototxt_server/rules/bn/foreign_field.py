@@ -28,16 +28,16 @@ def is_bn_field_problem(problem: Problem) -> bool:
 
 @rule
 class ForeignField(ProblemRule):
-    """What it does
+    """## What it does
     Reports a field of `batch_norm_param` (or `bn_param` itself) that exists in another fork but not in the dialect that
     the file is read with.
 
-    Why is this bad?
+    ## Why is this bad?
     Caffe refuses a file with an unknown field. These ones show that the file was written for a fork whose batch
     normalisation works differently: scale_filler and engine are NVIDIA's, scale_bias is NVIDIA 0.16's,
     use_weight_bias is Intel's, bn_param is SegNet's or yjxiong's.
 
-    Fix safety
+    ## Fix safety
     Unsafe: deleting the field makes the file readable, but the fork's layer computed something else. Usually the right
     answer is to say which dialect is meant.
     """

@@ -24,17 +24,17 @@ def _filled(*more: str) -> str:
 
 @rule
 class GammaZeroDefault(Rule):
-    """What it does
+    """## What it does
     Reports a batch normalisation with gamma of its own (NVIDIA 0.14 and 0.15, SegNet's `BN`, yjxiong's and PSPNet's
     `BN`) that does not say what gamma starts at, or says 0. In NVIDIA 0.16 and 0.17 an absent filler means 1, an empty
     one 0.
 
-    Why is this bad?
+    ## Why is this bad?
     These Caffes hand an absent filler to the filler factory, whose default is the constant 0. The layer outputs exactly
     0 whatever its input is, a ReLU behind it blocks all gradients, and nothing below can ever learn: after 200 steps
     gamma is still 0 (measured). The same file trains in BVLC's Caffe, whose BatchNorm has no gamma.
 
-    Fix safety
+    ## Fix safety
     Unsafe: it restores the usual start, which changes the initial values.
     """
 
@@ -44,9 +44,9 @@ class GammaZeroDefault(Rule):
     dialects = dialects_of("N15", "N16", "SG", "YX")
     fix_safety = "unsafe"
     GOOD = (
-        Example(trained()),
         Example(trained(_filled("engine: CAFFE")), dialect="nvidia-0.15"),
         Example(trained("batch_norm_param { scale_bias: true }"), dialect="nvidia-0.17"),
+        Example(trained()),
     )
     BAD = (
         Example(trained(_CAFFE), dialect="nvidia-0.15", fixed=trained(_filled("engine: CAFFE"))),

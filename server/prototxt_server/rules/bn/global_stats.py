@@ -41,15 +41,15 @@ def flagged(net: PhaseNet, value: bool) -> Iterable[Node]:
 
 @rule
 class TrainGlobalStats(Rule):
-    """What it does
+    """## What it does
     Reports `use_global_stats: true` on a BatchNorm of a training net while the layers around it train.
 
-    Why is this bad?
+    ## Why is this bad?
     The layer then normalises with its stored mean and variance in TRAIN too and never updates them. From scratch they
     are empty, and Caffe multiplies the input by 1/sqrt(eps), which is 316 for the default eps, in every such layer: the
     loss saturates at 87.3365. Behind pretrained layers the flag is right only where the Scale is frozen as well.
 
-    Fix safety
+    ## Fix safety
     Unsafe: the layer computes something else afterwards, which is the point.
     """
 
@@ -96,15 +96,15 @@ class TrainGlobalStats(Rule):
 
 @rule
 class TestBatchStats(Rule):
-    """What it does
+    """## What it does
     Reports `use_global_stats: false` on a BatchNorm that is part of the TEST net.
 
-    Why is this bad?
+    ## Why is this bad?
     The flag overrides the phase, so testing and deploying normalise with the batch too. A prediction then depends on
     what else is in the batch, every TEST forward overwrites the moving averages, and with one image on 1x1 maps the
     output is 0. Without the flag TRAIN uses the batch and TEST the stored statistics.
 
-    Fix safety
+    ## Fix safety
     Unsafe: results change, which is the point.
     """
 
@@ -149,13 +149,13 @@ class TestBatchStats(Rule):
 
 @rule
 class GlobalStatsRedundant(Rule):
-    """What it does
+    """## What it does
     Points out a `use_global_stats` that repeats the default of every phase the layer is in. Off by default.
 
-    Why is this bad?
+    ## Why is this bad?
     It is not: the line has no effect. Deleting it leaves one layer that is right in both phases.
 
-    Fix safety
+    ## Fix safety
     Safe: the default is the same.
     """
 
@@ -195,15 +195,15 @@ class GlobalStatsRedundant(Rule):
 
 @rule
 class MixedModes(Rule):
-    """What it does
+    """## What it does
     Reports a frozen part of a net in which some BatchNorms use stored statistics and others batch statistics.
 
-    Why is this bad?
+    ## Why is this bad?
     Freezing a pretrained part means that it computes the same for the same image. The BatchNorms without the flag
     still normalise with each batch and overwrite their stored statistics, so the part is only half frozen; usually a
     layer was forgotten.
 
-    Fix safety
+    ## Fix safety
     Unsafe: results change, which is the point.
     """
 

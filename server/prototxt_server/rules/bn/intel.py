@@ -15,15 +15,15 @@ from prototxt_server.rules.bn.nets import STAT, trained
 
 @rule
 class IntelFusionParams(Rule):
-    """What it does
+    """## What it does
     Reports, for Intel's Caffe, a BatchNorm without three `param` blocks whose Scale has two.
 
-    Why is this bad?
+    ## Why is this bad?
     With the MKL engines the Scale directly behind a BatchNorm is fused into it, and the Scale's two `param` blocks are
     appended to the BatchNorm's list. Without three blocks of its own in front, they land on mean and variance: with
     lr_mult other than 0 that aborts, with 0 the fused gamma and beta train at rate 1 (read in source, not measured).
 
-    Fix safety
+    ## Fix safety
     Safe: the three blocks say what the statistics are anyway.
     """
 

@@ -19,15 +19,15 @@ def _param(text: str) -> str:
 
 @rule
 class EpsRange(Rule):
-    """What it does
+    """## What it does
     Reports an `eps` that is negative, 0, or 0.1 and more.
 
-    Why is this bad?
+    ## Why is this bad?
     eps is added to the variance under the root. With 0 a constant channel divides by zero, with a negative value the
     root of a small variance is not a number, and a large one swamps the variance, so nothing is normalised. Values in
     use lie between 1e-5 and 1e-3.
 
-    Fix safety
+    ## Fix safety
     Unsafe: results change.
     """
 
@@ -66,13 +66,13 @@ class EpsRange(Rule):
 
 @rule
 class EpsClamped(Rule):
-    """What it does
+    """## What it does
     Points out an `eps` below the floor of NVIDIA's layers, 1e-5 (1e-4 in version 0.16.1).
 
-    Why is this bad?
+    ## Why is this bad?
     The value is silently raised, so results differ from those of a Caffe that uses what is written.
 
-    Fix safety
+    ## Fix safety
     Safe: it writes the value in force.
     """
 
@@ -113,16 +113,16 @@ class EpsClamped(Rule):
 
 @rule
 class FractionRange(Rule):
-    """What it does
+    """## What it does
     Reports a `moving_average_fraction` (or `momentum` of yjxiong's and PSPNet's BN) that is no fraction, or so small
     that it looks like another framework's momentum.
 
-    Why is this bad?
+    ## Why is this bad?
     The number is the weight of the OLD average; 0.999 is the default. Frameworks that name the weight of the new value
     write 0.1 or 0.01 for what is 0.9 or 0.99 here. Below 0 or above 1 the averages diverge. With 1 BVLC takes the plain
     average of all batches, while forks without its bias correction never update at all.
 
-    Fix safety
+    ## Fix safety
     Unsafe: the stored statistics change.
     """
 

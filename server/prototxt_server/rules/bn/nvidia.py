@@ -53,15 +53,15 @@ def _mask(net: PhaseNet, node: Node) -> Fix | None:
 
 @rule
 class InPlaceCudnn(Rule):
-    """What it does
+    """## What it does
     Reports an in-place batch normalisation in a net that trains, in NVIDIA 0.14 and 0.15 and in yjxiong's and PSPNet's
     `BN`, unless `engine: CAFFE` is written.
 
-    Why is this bad?
+    ## Why is this bad?
     The cuDNN layer reads its input again in the backward pass, but in place the input has been overwritten by the
     output: the gradients are silently wrong. BVLC's layer, and these forks' CAFFE engine, keep a copy.
 
-    Fix safety
+    ## Fix safety
     Safe: the layer gets a top of its own and the layers behind it follow.
     """
 
@@ -72,9 +72,9 @@ class InPlaceCudnn(Rule):
     fix_safety = "safe"
     _YX = "bn_param { slope_filler { value: 1 } }"
     GOOD = (
-        Example(trained()),
         Example(_own(*TEMPLATE, _FILLED), dialect="nvidia-0.15"),
         Example(_own(*TEMPLATE_CAFFE, _FILLED_CAFFE, top="conv1"), dialect="nvidia-0.15"),
+        Example(trained()),
     )
     BAD = (
         Example(
@@ -108,14 +108,14 @@ class InPlaceCudnn(Rule):
 
 @rule
 class Nvidia15StatsDecay(Rule):
-    """What it does
+    """## What it does
     Reports a BatchNorm of NVIDIA 0.14 or 0.15 whose statistics are not masked by `param` blocks.
 
-    Why is this bad?
+    ## Why is this bad?
     In these versions nothing is masked: of the five blobs gamma, beta, mean, variance and a spare one, the last three
     are updated like weights. They have no gradient, but weight decay shrinks mean and variance every step.
 
-    Fix safety
+    ## Fix safety
     Safe: the statistics were never meant to be changed by the solver. With `engine: CAFFE` the fifth block gets no
     `decay_mult: 0`: that blob is never initialised, and the first update aborts unless weight decay touches it
     (measured).
@@ -126,7 +126,10 @@ class Nvidia15StatsDecay(Rule):
     severity = "warning"
     dialects = dialects_of("N15")
     fix_safety = "safe"
-    GOOD = (Example(trained()), Example(_own(*TEMPLATE, _FILLED), dialect="nvidia-0.15"))
+    GOOD = (
+        Example(_own(*TEMPLATE, _FILLED), dialect="nvidia-0.15"),
+        Example(trained()),
+    )
     BAD = (
         Example(_own(_FILLED), dialect="nvidia-0.15", fixed=_own(*TEMPLATE, _FILLED)),
         Example(_own(_FREE, _FREE, _FILLED_CAFFE), dialect="nvidia-0.15", fixed=_own(*TEMPLATE_CAFFE, _FILLED_CAFFE)),
@@ -164,14 +167,14 @@ def freezes_gamma(node: Node) -> bool:
 
 @rule
 class Nvidia15BvlcParams(Rule):
-    """What it does
+    """## What it does
     Reports three `param { lr_mult: 0 }` blocks on a BatchNorm of NVIDIA 0.14 or 0.15.
 
-    Why is this bad?
+    ## Why is this bad?
     The recipe is BVLC's, where the first three blobs are the statistics. Here gamma and beta come first: the blocks
     freeze gamma and beta at their initial values and leave the variance to weight decay.
 
-    Fix safety
+    ## Fix safety
     Unsafe: gamma and beta train afterwards, which is the point.
     """
 
@@ -180,7 +183,10 @@ class Nvidia15BvlcParams(Rule):
     severity = "warning"
     dialects = dialects_of("N15")
     fix_safety = "unsafe"
-    GOOD = (Example(trained(STAT, STAT, STAT)), Example(_own(*TEMPLATE, _FILLED), dialect="nvidia-0.15"))
+    GOOD = (
+        Example(_own(*TEMPLATE, _FILLED), dialect="nvidia-0.15"),
+        Example(trained(STAT, STAT, STAT)),
+    )
     BAD = (
         Example(_own(STAT, STAT, STAT, _FILLED), dialect="nvidia-0.15", fixed=_own(*TEMPLATE, _FILLED)),
         Example(_own(*["param { lr_mult: 0 }"] * 3, _FILLED_CAFFE), dialect="nvidia-0.15"),
@@ -207,14 +213,14 @@ class Nvidia15BvlcParams(Rule):
 
 @rule
 class Nvidia16LrOverridden(Rule):
-    """What it does
+    """## What it does
     Reports multipliers in the `param` blocks of a BatchNorm with gamma and beta in NVIDIA 0.16 and 0.17.
 
-    Why is this bad?
+    ## Why is this bad?
     That layer overwrites them: the statistics always get 0, gamma and beta always lr_mult 1 and decay_mult 1. Fused
     gamma and beta can neither be frozen nor exempted from weight decay.
 
-    Fix safety
+    ## Fix safety
     Unsafe: separate BatchNorm and Scale layers do what the blocks say, but stored weights have another layout.
     """
 
@@ -224,7 +230,10 @@ class Nvidia16LrOverridden(Rule):
     dialects = dialects_of("N16")
     fix_safety = "unsafe"
     _FUSED = "batch_norm_param { scale_bias: true }"
-    GOOD = (Example(trained()), Example(_own(_FUSED), dialect="nvidia-0.17"))
+    GOOD = (
+        Example(_own(_FUSED), dialect="nvidia-0.17"),
+        Example(trained()),
+    )
     BAD = (
         Example(
             _own(STAT, STAT, STAT, STAT, STAT, _FUSED, top="conv1"),

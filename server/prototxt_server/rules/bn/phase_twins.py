@@ -76,14 +76,14 @@ def _twin_net(first: str, second: str, *, flags: bool = True, eps: str = "") -> 
 
 @rule
 class PhaseTwinName(Rule):
-    """What it does
+    """## What it does
     Reports a BatchNorm (or Scale) that is written twice, once for TRAIN and once for TEST, under different names.
 
-    Why is this bad?
+    ## Why is this bad?
     The test net takes its weights from the train net by layer name, and a saved model stores them by layer name. Under
     two names the test layer keeps empty statistics: it multiplies its input by 316 however well training went.
 
-    Fix safety
+    ## Fix safety
     Unsafe: pretrained weights are found by name too.
     """
 
@@ -128,14 +128,14 @@ class PhaseTwinName(Rule):
 
 @rule
 class PhaseTwinNeedless(Rule):
-    """What it does
+    """## What it does
     Points out a BatchNorm that is written twice, once per phase, where the two differ only in a `use_global_stats` that
     repeats the default.
 
-    Why is this bad?
+    ## Why is this bad?
     It works, but says in two blocks what one block without the flag says, and the two can drift apart.
 
-    Fix safety
+    ## Fix safety
     Safe: the remaining layer has the same name and computes the same in each phase.
     """
 
@@ -192,14 +192,14 @@ def _same_but_flag(a: Node, b: Node) -> bool:
 
 @rule
 class MissingInAPhase(Rule):
-    """What it does
+    """## What it does
     Reports a BatchNorm or Scale that is part of one phase only and has no twin in the other, while the layers before
     and behind it are in both.
 
-    Why is this bad?
+    ## Why is this bad?
     The two phases compute different functions: what was trained behind a normalisation is tested without it.
 
-    Fix safety
+    ## Fix safety
     None offered: moving the rule needs the author's decision.
     """
 

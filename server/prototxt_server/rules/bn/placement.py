@@ -29,15 +29,15 @@ def _below(node: Node) -> tuple[Node, int] | None:
 
 @rule
 class BiasBeforeBatchNorm(Rule):
-    """What it does
+    """## What it does
     Points out a Convolution, Deconvolution or InnerProduct with a bias directly in front of a BatchNorm that uses batch
     statistics in TRAIN.
 
-    Why is this bad?
+    ## Why is this bad?
     It is harmless: the BatchNorm subtracts the mean, and the bias with it. The bias gets no gradient and costs a little
     memory and time. In front of a BatchNorm with stored statistics the bias does matter, and nothing is reported.
 
-    Fix safety
+    ## Fix safety
     Unsafe: the layer loses a blob, so stored weights no longer fit. Not offered where the net looks fine-tuned.
     """
 
@@ -112,14 +112,14 @@ class BiasBeforeBatchNorm(Rule):
 
 @rule
 class BeforeLoss(Rule):
-    """What it does
+    """## What it does
     Reports a BatchNorm (with or without Scale) whose output is the prediction that a loss compares with the label.
 
-    Why is this bad?
+    ## Why is this bad?
     Standardised scores have a fixed spread over the batch, so the net cannot become more confident, and a prediction
     depends on the rest of the batch.
 
-    Fix safety
+    ## Fix safety
     None offered: the last layer has to be put in order by hand.
     """
 
@@ -157,14 +157,14 @@ class BeforeLoss(Rule):
 
 @rule
 class OnLabel(Rule):
-    """What it does
+    """## What it does
     Reports a BatchNorm that reads the label of a data layer.
 
-    Why is this bad?
+    ## Why is this bad?
     Labels are class numbers. Normalised they are no integers any more, and a loss would read the wrong class, or memory
     that is not its own.
 
-    Fix safety
+    ## Fix safety
     Unsafe: it connects the layer to the data instead.
     """
 
@@ -202,14 +202,14 @@ class OnLabel(Rule):
 
 @rule
 class AfterDropout(Rule):
-    """What it does
+    """## What it does
     Points out a BatchNorm directly behind a Dropout.
 
-    Why is this bad?
+    ## Why is this bad?
     Dropout changes the variance of its output between TRAIN and TEST, so the statistics stored in TRAIN do not fit in
     TEST.
 
-    Fix safety
+    ## Fix safety
     None offered: put the Dropout behind the BatchNorm and its Scale.
     """
 
@@ -240,13 +240,13 @@ class AfterDropout(Rule):
 
 @rule
 class TwiceInARow(Rule):
-    """What it does
+    """## What it does
     Reports two batch normalisations with nothing between them but the first one's Scale.
 
-    Why is this bad?
+    ## Why is this bad?
     The second normalises what is normalised already, and undoes the first one's gamma and beta.
 
-    Fix safety
+    ## Fix safety
     None offered: one of the two is to be deleted.
     """
 

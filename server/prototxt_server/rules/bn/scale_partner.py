@@ -50,16 +50,16 @@ def scale_block(name: str, blob: str) -> str:
 
 @rule
 class WithoutScale(Rule):
-    """What it does
+    """## What it does
     Reports a BatchNorm whose output goes into a non-linearity, pooling or Eltwise without a Scale behind it, in Caffes
     whose BatchNorm has no gamma and beta of its own.
 
-    Why is this bad?
+    ## Why is this bad?
     Caffe's BatchNorm only subtracts the mean and divides by the standard deviation. The learnable scale and shift of
     the published method are a layer of their own, Scale with `bias_term: true`. Without it every channel enters the
     activation with mean 0 and variance 1, whatever would be best.
 
-    Fix safety
+    ## Fix safety
     Unsafe: the new layer starts as the identity, but adds two blobs that stored weights do not have.
     """
 
@@ -142,14 +142,14 @@ class WithoutScale(Rule):
 
 @rule
 class ScaleNoBias(Rule):
-    """What it does
+    """## What it does
     Reports the Scale behind a BatchNorm when it has no bias (`bias_term` defaults to false).
 
-    Why is this bad?
+    ## Why is this bad?
     Without beta the mean of every channel stays 0: a ReLU behind it always cuts at the channel's mean, and nothing can
     learn to shift that.
 
-    Fix safety
+    ## Fix safety
     Unsafe: the layer gets a second blob, which stored weights do not have.
     """
 
@@ -192,14 +192,14 @@ class ScaleNoBias(Rule):
 
 @rule
 class ScaleNotAdjacent(Rule):
-    """What it does
+    """## What it does
     Reports a Scale that stands behind the activation instead of between BatchNorm and activation.
 
-    Why is this bad?
+    ## Why is this bad?
     Gamma and beta are there to give the activation the right input. Behind a ReLU they cannot shift its threshold
     any more.
 
-    Fix safety
+    ## Fix safety
     Unsafe: the net computes something else; stored weights were trained for the old order.
     """
 
@@ -259,14 +259,14 @@ class ScaleNotAdjacent(Rule):
 
 @rule
 class DoubleAffine(Rule):
-    """What it does
+    """## What it does
     Points out a Scale directly behind a batch normalisation that has gamma and beta of its own in this dialect.
 
-    Why is this bad?
+    ## Why is this bad?
     Scale and shift are applied twice. It works, but one of the two is superfluous; in NVIDIA 0.15 it usually means that
     the file was written for BVLC, whose BatchNorm needs the Scale.
 
-    Fix safety
+    ## Fix safety
     Unsafe: stored weights of the Scale are lost.
     """
 
@@ -282,7 +282,6 @@ class DoubleAffine(Rule):
         "param { lr_mult: 0 }",
     )
     GOOD = (
-        Example(trained()),
         Example(
             data()
             + conv("conv1", "data")
@@ -292,6 +291,7 @@ class DoubleAffine(Rule):
             + loss("fc"),
             dialect="nvidia-0.15",
         ),
+        Example(trained()),
     )
     BAD = (
         Example(

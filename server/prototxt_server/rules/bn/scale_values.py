@@ -42,14 +42,14 @@ def pairs(net: PhaseNet) -> Iterable[tuple[Node, Node]]:
 
 @rule
 class ScaleZeroFiller(Rule):
-    """What it does
+    """## What it does
     Reports a Scale whose `filler` is written without a `value` (or with value 0).
 
-    Why is this bad?
+    ## Why is this bad?
     Without any filler gamma starts at 1. With an empty `filler { }` the filler's own default counts, the constant 0:
     the layer outputs a constant, a ReLU behind it blocks every gradient, and nothing below ever learns.
 
-    Fix safety
+    ## Fix safety
     Unsafe: it restores the usual start, which changes the initial values.
     """
 
@@ -109,14 +109,14 @@ def _verdict(end: str, learns: bool) -> tuple[Severity, str]:
 
 @rule
 class ScaleRandomFiller(Rule):
-    """What it does
+    """## What it does
     Reports a Scale behind a BatchNorm whose gamma starts at random values around 0.
 
-    Why is this bad?
+    ## Why is this bad?
     Gamma should start at 1. With random signs it flips half of the channels and shrinks most of them, which undoes the
     normalisation.
 
-    Fix safety
+    ## Fix safety
     Unsafe: the initial values change.
     """
 
@@ -156,15 +156,15 @@ class ScaleRandomFiller(Rule):
 
 @rule
 class ScaleWrongAxis(Rule):
-    """What it does
+    """## What it does
     Reports a Scale behind a BatchNorm that does not hold one gamma for each channel.
 
-    Why is this bad?
+    ## Why is this bad?
     A BatchNorm normalises axis 1, so its gamma belongs to axis 1. With axis 0 there is one for each image of the batch
     and the weights fit no other batch size; over all axes their number depends on the image size; with num_axes 0
     there is only one.
 
-    Fix safety
+    ## Fix safety
     Unsafe: the shape of the blobs changes.
     """
 
@@ -219,14 +219,14 @@ class ScaleWrongAxis(Rule):
 
 @rule
 class ScaleOneParam(Rule):
-    """What it does
+    """## What it does
     Reports a Scale with gamma and beta but only one `param` block.
 
-    Why is this bad?
+    ## Why is this bad?
     The block configures gamma; beta keeps lr_mult 1 and decay_mult 1. Where the block says `lr_mult: 0` the layer is
     meant to be frozen, but beta goes on training.
 
-    Fix safety
+    ## Fix safety
     Unsafe: training changes.
     """
 
@@ -267,13 +267,13 @@ class ScaleOneParam(Rule):
 
 @rule
 class ScaleDecay(Rule):
-    """What it does
+    """## What it does
     Points out a Scale behind a BatchNorm whose gamma or beta is subject to weight decay. Off by default.
 
-    Why is this bad?
+    ## Why is this bad?
     Weight decay pulls gamma towards 0, which only shrinks the output; many recipes exempt gamma and beta.
 
-    Fix safety
+    ## Fix safety
     Unsafe: training changes.
     """
 
@@ -309,14 +309,14 @@ class ScaleDecay(Rule):
 
 @rule
 class ScaleFrozenAlone(Rule):
-    """What it does
+    """## What it does
     Points out a frozen Scale behind a BatchNorm that uses batch statistics on features that train.
 
-    Why is this bad?
+    ## Why is this bad?
     The features move and are normalised anew in every batch, while gamma and beta stay what they were for other
     features. Usually both or neither should be frozen.
 
-    Fix safety
+    ## Fix safety
     None: only the author knows which was meant.
     """
 

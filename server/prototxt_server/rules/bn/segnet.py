@@ -26,16 +26,16 @@ def _train(param: str) -> str:
 
 @rule
 class SegnetBnMode(Rule):
-    """What it does
+    """## What it does
     Reports a `bn_mode` of SegNet's BN that does not fit the purpose of the net: LEARN (the default) in a deploy net,
     INFERENCE in a net that trains.
 
-    Why is this bad?
+    ## Why is this bad?
     This layer keeps no running statistics and ignores the phase. In LEARN mode a deployed net normalises with whatever
     images share the batch. INFERENCE takes scale and shift as final: nothing is normalised, and in place the gradient
     of the scale is wrong too (measured).
 
-    Fix safety
+    ## Fix safety
     Unsafe: INFERENCE is right only with weights that compute_bn_statistics.py has prepared.
     """
 

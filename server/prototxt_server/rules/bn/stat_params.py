@@ -26,15 +26,15 @@ def _specs(node: Node) -> list[Bound]:
 
 @rule
 class StatLrFatal(ProblemRule):
-    """What it does
+    """## What it does
     Reports a BatchNorm with `param` blocks that do not say `lr_mult: 0`.
 
-    Why is this bad?
+    ## Why is this bad?
     A BatchNorm's blobs are mean, variance and their weight: statistics, which no gradient reaches. Caffe checks every
     block that is written and aborts: "Cannot configure batch normalization statistics as layer parameters." An omitted
     lr_mult means 1. Exactly three blocks are the exception: they are rewritten to 0 while the file is read (BN002).
 
-    Fix safety
+    ## Fix safety
     Safe: without any block Caffe masks all three statistics itself.
     """
 
@@ -77,14 +77,14 @@ class StatLrFatal(ProblemRule):
 
 @rule
 class StatParamsRewritten(Rule):
-    """What it does
+    """## What it does
     Points out three `param` blocks on a BatchNorm that ask for a learning rate or decay other than 0.
 
-    Why is this bad?
+    ## Why is this bad?
     With exactly three blocks Caffe's loader silently replaces what they say by `lr_mult: 0 decay_mult: 0`. The net
     works, but it does not do what the text says.
 
-    Fix safety
+    ## Fix safety
     Safe: the text then says what Caffe does.
     """
 
@@ -127,15 +127,15 @@ class StatParamsRewritten(Rule):
 
 @rule
 class SharedNamesErased(Rule):
-    """What it does
+    """## What it does
     Reports BatchNorm layers that share their statistics by `param { name: ... }` in SSD's Caffe.
 
-    Why is this bad?
+    ## Why is this bad?
     That Caffe (like BVLC's of 2016-09 to 2017-01) throws the three `param` blocks of a BatchNorm away while it reads
     the file, names included. The two layers then keep statistics of their own, and a branch that is meant to reuse the
     other's runs on different ones.
 
-    Fix safety
+    ## Fix safety
     None: use one BatchNorm fed by a Concat of the branches, or a newer Caffe.
     """
 
@@ -183,14 +183,14 @@ class SharedNamesErased(Rule):
 
 @rule
 class StatDecay(Rule):
-    """What it does
+    """## What it does
     Reports a BatchNorm whose statistics this Caffe does not mask and the file does not either.
 
-    Why is this bad?
+    ## Why is this bad?
     Older Caffes (and Intel's with `engine: CAFFE`) treat the statistics as ordinary parameters. No gradient reaches
     them, but weight decay does: it shrinks mean and variance every step.
 
-    Fix safety
+    ## Fix safety
     Safe: `lr_mult: 0` keeps the solver away from blobs that it was never meant to change.
     """
 
@@ -233,15 +233,15 @@ class StatDecay(Rule):
 
 @rule
 class TooManyParams(ProblemRule):
-    """What it does
+    """## What it does
     Reports a batch-normalisation layer with more `param` blocks than it has blobs in this dialect: 3 in BVLC and SSD,
     5 in NVIDIA 0.15, 3 or 5 in NVIDIA 0.16, 2 in SegNet, 4 in yjxiong's and PSPNet's `BN`.
 
-    Why is this bad?
+    ## Why is this bad?
     Caffe aborts while it builds the net: "Too many params specified for layer". Files written for another fork are the
     usual reason.
 
-    Fix safety
+    ## Fix safety
     Safe: the surplus blocks stand for blobs that do not exist.
     """
 

@@ -14,13 +14,13 @@ from prototxt_server.rules.frz.what_moves import LOCKED
 
 @rule
 class FrozenDropout(Rule):
-    """What it does
+    """## What it does
     Points out a Dropout between frozen layers of a net that trains.
 
-    Why is this bad?
+    ## Why is this bad?
     It still drops at random in TRAIN, so the frozen features are noisy, for example those of a teacher.
 
-    Fix safety
+    ## Fix safety
     None offered: delete the layer, or restrict it to where it is wanted.
     """
 
@@ -76,14 +76,14 @@ class FrozenDropout(Rule):
 
 @rule
 class ZeroWeightLoss(Rule):
-    """What it does
+    """## What it does
     Says that a loss with `loss_weight: 0` is computed forward only.
 
-    Why is this bad?
+    ## Why is this bad?
     It may well be meant, as a number to watch. Layers that lead to no other loss get no gradient from it; FRZ003 tells
     which of them decay all the same.
 
-    Fix safety
+    ## Fix safety
     None.
     """
 

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @rule
 class PropagateDownCount(ProblemRule):
-    """What it does
+    """## What it does
     Reports a layer whose number of `propagate_down` values is neither 0 nor its number of bottoms.
 
-    Why is this bad?
+    ## Why is this bad?
     Caffe aborts while it builds the net: the values belong to the bottoms one by one.
 
-    Fix safety
+    ## Fix safety
     Safe: Caffe loads no such file; the last value is repeated, or the surplus deleted.
     """
 
@@ -76,14 +76,14 @@ _NO_LABEL_GRADIENT = {
 
 @rule
 class PropagateDownLabel(Rule):
-    """What it does
+    """## What it does
     Reports `propagate_down: true` at the label of a loss.
 
-    Why is this bad?
+    ## Why is this bad?
     These losses have no gradient for their labels: the first backward pass aborts ("Layer cannot backpropagate to label
     inputs").
 
-    Fix safety
+    ## Fix safety
     Safe: no value of the net depends on it.
     """
 
@@ -128,13 +128,13 @@ class PropagateDownLabel(Rule):
 
 @rule
 class PropagateDownRedundant(Rule):
-    """What it does
+    """## What it does
     Points out `propagate_down: false` on a layer above which nothing trains.
 
-    Why is this bad?
+    ## Why is this bad?
     It is harmless: Caffe computes no gradient there anyway.
 
-    Fix safety
+    ## Fix safety
     Safe: the same gradients are computed.
     """
 
@@ -191,15 +191,15 @@ def _needed(net: PhaseNet) -> set[Blob]:
 
 @rule
 class FrozenBackpropCost(Rule):
-    """What it does
+    """## What it does
     Points out a frozen part whose BatchNorms have no `param` blocks.
 
-    Why is this bad?
+    ## Why is this bad?
     Values are safe, but time is lost: Caffe masks the statistics only after it has counted them as lr_mult 1, so
     back-propagation runs through the whole frozen part, down to the first such BatchNorm. Three blocks with
     `lr_mult: 0` stop it at the top of the frozen part (measured).
 
-    Fix safety
+    ## Fix safety
     Safe: the blocks say what is in force anyway.
     """
 

@@ -35,14 +35,14 @@ _SILENT = layer("Silence", "silence", "b", "")
 
 @rule
 class SharedLrConflict(ProblemRule):
-    """What it does
+    """## What it does
     Reports two layers that share a parameter by name but give it different lr_mult or decay_mult.
 
-    Why is this bad?
+    ## Why is this bad?
     Caffe aborts while it builds the net: "Shared param has mismatched lr_mult". A layer may leave the multiplier out;
     then the other one's counts.
 
-    Fix safety
+    ## Fix safety
     Unsafe: the owner's value is a guess at which of the two was meant.
     """
 
@@ -76,14 +76,14 @@ class SharedLrConflict(ProblemRule):
 
 @rule
 class SharedShapeConflict(ProblemRule):
-    """What it does
+    """## What it does
     Reports two layers that share a parameter by name but need it in different shapes (with `share_mode: PERMISSIVE`:
     of different sizes).
 
-    Why is this bad?
+    ## Why is this bad?
     Caffe aborts while it builds the net: one blob cannot serve both.
 
-    Fix safety
+    ## Fix safety
     Unsafe: without the name the second layer trains weights of its own.
     """
 

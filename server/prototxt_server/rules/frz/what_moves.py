@@ -23,16 +23,16 @@ DOWN = "propagate_down: false"
 
 @rule
 class FrozenBatchNormDrifts(Rule):
-    """What it does
+    """## What it does
     Reports a BatchNorm in a frozen part of a training net (lr_mult 0 in the layer that feeds it and in its Scale) that
     uses batch statistics in TRAIN.
 
-    Why is this bad?
+    ## Why is this bad?
     lr_mult, propagate_down and a learning rate of 0 stop gradients and updates, not statistics. The layer normalises
     with each batch, so the frozen branch computes something else for the same image in every batch, and it overwrites
     the stored mean and variance, of which half is forgotten after about 700 iterations: test accuracy drifts away.
 
-    Fix safety
+    ## Fix safety
     Unsafe: results change, which is the point. From scratch there are no statistics to keep: then do not freeze.
     """
 
@@ -42,9 +42,9 @@ class FrozenBatchNormDrifts(Rule):
     dialects = dialects_of("B", "B0", "S", "I", "P")
     fix_safety = "unsafe"
     GOOD = (
-        Example(trained()),
         Example(trained(_TRUE, **_FROZEN_BLOCK)),
         Example(data() + bn("bn0", "data") + ip("fc", "data") + loss("fc")),
+        Example(trained()),
     )
     BAD = (
         Example(trained(**_FROZEN_BLOCK), fixed=trained(_TRUE, **_FROZEN_BLOCK)),
@@ -90,13 +90,13 @@ class FrozenBatchNormDrifts(Rule):
 
 @rule
 class PartialFreeze(Rule):
-    """What it does
+    """## What it does
     Reports a layer whose `param` blocks all say `lr_mult: 0`, but which has more blobs than blocks.
 
-    Why is this bad?
+    ## Why is this bad?
     A block stands for one blob. The blobs without one keep lr_mult 1: the layer is meant to be frozen and trains.
 
-    Fix safety
+    ## Fix safety
     Unsafe: training changes, which is the point.
     """
 
@@ -104,7 +104,10 @@ class PartialFreeze(Rule):
     name = "partial-freeze"
     severity = "warning"
     fix_safety = "unsafe"
-    GOOD = (Example(trained()), Example(trained(_TRUE, **_FROZEN_BLOCK)))
+    GOOD = (
+        Example(trained(_TRUE, **_FROZEN_BLOCK)),
+        Example(trained()),
+    )
     BAD = (
         Example(
             data() + conv("conv1", "data", LOCKED, bias=True) + relu("relu1", "conv1") + ip("fc", "conv1") + loss("fc"),
@@ -143,16 +146,16 @@ class PartialFreeze(Rule):
 
 @rule
 class CutButDecaying(Rule):
-    """What it does
+    """## What it does
     Reports a layer with lr_mult other than 0 that gets no gradient because of `propagate_down: false` or a loss with
     `loss_weight: 0`.
 
-    Why is this bad?
+    ## Why is this bad?
     propagate_down cuts the gradient, it does not freeze: Caffe applies weight decay to every blob whose lr_mult and
     decay_mult are not 0, gradient or not, so the weights shrink every step. (With weight_decay 0 in the solver nothing
     happens.)
 
-    Fix safety
+    ## Fix safety
     Unsafe: training changes, which is the point.
     """
 
@@ -162,8 +165,8 @@ class CutButDecaying(Rule):
     fix_safety = "unsafe"
     _CUT = relu("relu1", "conv1").replace('  top: "conv1"', f'  top: "conv1"\n  {DOWN}')
     GOOD = (
-        Example(trained()),
         Example(data() + conv("conv1", "data", LOCKED) + _CUT + ip("fc", "conv1") + loss("fc")),
+        Example(trained()),
     )
     BAD = (
         Example(
@@ -232,13 +235,13 @@ def _towards_zero_loss(net: PhaseNet) -> set[Node]:
 
 @rule
 class DecayOnly(Rule):
-    """What it does
+    """## What it does
     Reports a layer between frozen layers whose `param` blocks say `decay_mult: 0` but not lr_mult.
 
-    Why is this bad?
+    ## Why is this bad?
     decay_mult only exempts from weight decay; lr_mult is still 1 and the layer trains.
 
-    Fix safety
+    ## Fix safety
     Unsafe: training changes, which is the point.
     """
 
@@ -293,13 +296,13 @@ class DecayOnly(Rule):
 
 @rule
 class AllFrozen(Rule):
-    """What it does
+    """## What it does
     Reports a training net in which no layer gets both a gradient and a learning rate.
 
-    Why is this bad?
+    ## Why is this bad?
     Training changes nothing but BatchNorm statistics (and what weight decay shrinks), whatever the solver says.
 
-    Fix safety
+    ## Fix safety
     None: only the author knows which layers should learn.
     """
 

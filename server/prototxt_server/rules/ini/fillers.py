@@ -34,15 +34,15 @@ def _up(lines: str) -> str:
 
 @rule
 class BilinearShape(ProblemRule):
-    """What it does
+    """## What it does
     Reports a bilinear filler on weights that are not four-dimensional with a square kernel. On a Deconvolution whose
     `group` is not its `num_output` it warns.
 
-    Why is this bad?
+    ## Why is this bad?
     Caffe aborts on weights of another shape. Without one group for each channel the filler is accepted, but it fills
     every pair of input and output channel with the same kernel: each output is the sum of all channels.
 
-    Fix safety
+    ## Fix safety
     Unsafe: the weights get another shape.
     """
 
@@ -88,14 +88,14 @@ class BilinearShape(ProblemRule):
 
 @rule
 class UnknownFiller(ProblemRule):
-    """What it does
+    """## What it does
     Reports a filler type that this Caffe does not have.
 
-    Why is this bad?
+    ## Why is this bad?
     Caffe aborts when it fills the blob: "Unknown filler name". The names are constant, uniform, gaussian,
     positive_unitball, xavier, msra and bilinear; some forks have more or fewer.
 
-    Fix safety
+    ## Fix safety
     Unsafe: the nearest name is a guess.
     """
 
@@ -123,13 +123,13 @@ class UnknownFiller(ProblemRule):
 
 @rule
 class SparseUnsupported(ProblemRule):
-    """What it does
+    """## What it does
     Reports `sparse` in a filler that is not gaussian.
 
-    Why is this bad?
+    ## Why is this bad?
     Caffe aborts when it fills the blob: only the gaussian filler knows sparsity.
 
-    Fix safety
+    ## Fix safety
     Safe: Caffe loads no such file, and the type says what is meant.
     """
 
@@ -156,13 +156,13 @@ class SparseUnsupported(ProblemRule):
 
 @rule
 class BiasFillerUnused(Rule):
-    """What it does
+    """## What it does
     Points out a `bias_filler` beside `bias_term: false`.
 
-    Why is this bad?
+    ## Why is this bad?
     The layer has no bias, so the filler has no effect.
 
-    Fix safety
+    ## Fix safety
     Safe: it was never used.
     """
 
@@ -200,13 +200,13 @@ class BiasFillerUnused(Rule):
 
 @rule
 class LargeBias(Rule):
-    """What it does
+    """## What it does
     Says where a bias starts at a constant beyond 1 in front of a ReLU, Sigmoid or TanH.
 
-    Why is this bad?
+    ## Why is this bad?
     With a large negative start a ReLU passes nothing and gets no gradient; Sigmoid and TanH start saturated.
 
-    Fix safety
+    ## Fix safety
     Unsafe: the initial values change.
     """
 

@@ -28,14 +28,14 @@ from prototxt_server.rules.ini.common import (
 
 @rule
 class GaussianStdDefault(Rule):
-    """What it does
+    """## What it does
     Reports a gaussian `weight_filler` without `std`.
 
-    Why is this bad?
+    ## Why is this bad?
     std defaults to 1. Each layer then multiplies the size of its input by about the root of its number of inputs; after
     a few layers the scores are so large that the loss saturates at 87.3365.
 
-    Fix safety
+    ## Fix safety
     Unsafe: the initial values change.
     """
 
@@ -71,13 +71,13 @@ class GaussianStdDefault(Rule):
 
 @rule
 class UniformDefault(Rule):
-    """What it does
+    """## What it does
     Reports a uniform `weight_filler` without `min` and `max`.
 
-    Why is this bad?
+    ## Why is this bad?
     The default range is 0 to 1: all weights are positive, and every unit computes much the same large sum.
 
-    Fix safety
+    ## Fix safety
     Unsafe: the initial values change. The offered range is xavier's, the root of 3 by the number of inputs.
     """
 
@@ -132,14 +132,14 @@ class UniformDefault(Rule):
 
 @rule
 class GaussianScale(Rule):
-    """What it does
+    """## What it does
     Says where a gaussian `weight_filler` scales the signal far up or down at every layer, with no BatchNorm in the net.
 
-    Why is this bad?
+    ## Why is this bad?
     A layer multiplies the size of its input by about std times the root of its number of inputs. Far below 1 the signal
     vanishes in deep stacks, far above 1 it explodes.
 
-    Fix safety
+    ## Fix safety
     Unsafe: the initial values change.
     """
 
@@ -184,14 +184,14 @@ class GaussianScale(Rule):
 
 @rule
 class DeepXavierRelu(Rule):
-    """What it does
+    """## What it does
     Points out a deep net of ReLU layers that starts with xavier and has no BatchNorm. Off by default.
 
-    Why is this bad?
+    ## Why is this bad?
     xavier keeps the variance of a linear layer; a ReLU halves it. Over more than 20 layers little is left. msra was
     made for that.
 
-    Fix safety
+    ## Fix safety
     None offered: change the fillers together.
     """
 

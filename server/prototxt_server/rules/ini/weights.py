@@ -31,16 +31,16 @@ from prototxt_server.rules.ini.common import (
 
 @rule
 class NoWeightFiller(Rule):
-    """What it does
+    """## What it does
     Reports a Convolution, Deconvolution or InnerProduct that trains but writes no `weight_filler`, in a net whose other
     layers have one.
 
-    Why is this bad?
+    ## Why is this bad?
     Caffe's default filler is the constant 0: the layer outputs only its bias, all its units stay identical, and a ReLU
     behind it blocks every gradient below (measured: the loss stays at ln K and only the last bias gets a gradient).
     Nets written for stored weights often leave all fillers out; nothing is said there.
 
-    Fix safety
+    ## Fix safety
     Unsafe: it restores the usual start, which changes the initial values.
     """
 
@@ -86,16 +86,16 @@ class NoWeightFiller(Rule):
 
 @rule
 class ConstantWeights(Rule):
-    """What it does
+    """## What it does
     Reports a `weight_filler` of type constant on a layer with several outputs that trains.
 
-    Why is this bad?
+    ## Why is this bad?
     With the constant 0 in front of a ReLU the layer outputs 0, the ReLU blocks every gradient, and neither this layer
     nor anything below it can ever learn: that is an error. With another constant all units of the layer start equal
     and compute the same; what tells them apart later is only what stands behind them. A last layer in front of the loss
     may start at 0: it learns.
 
-    Fix safety
+    ## Fix safety
     Unsafe: the initial values change.
     """
 

@@ -60,9 +60,9 @@ def _full(file: FileFindings, finding: Finding, style: Style) -> str:
 
 
 def _excerpt(file: FileFindings, start: int, end: int, style: Style, colour: str) -> list[str]:
-    row, column = file.lines.position(start)
-    line_start, line_end = file.lines.line_span(row)
-    text = file.text[line_start:line_end].rstrip("\r\n")
+    row, column = file.lines.position(start, "utf-32")
+    line_start, line_end = file.lines.line_range(row)
+    text = file.text[line_start:line_end]
     if len(text) > 200:  # a net on one line: show what is around the place
         cut = max(0, column - 60)
         text, column = text[cut : cut + 160], column - cut

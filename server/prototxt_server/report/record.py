@@ -25,7 +25,7 @@ class FileFindings:
 
     def location(self, offset: int) -> dict[str, int]:
         """1-based row and column; columns count code points."""
-        row, column = self.lines.position(offset)
+        row, column = self.lines.position(offset, "utf-32")
         return {"row": row + 1, "column": column + 1}
 
 

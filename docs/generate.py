@@ -1,0 +1,55 @@
+"""`make docs`: one page a rule in docs/rules/, and their index. The pages are committed; a test holds them current."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prototxt_server.report import rule_docs
+from prototxt_server.rules.base import Rule
+from prototxt_server.rules.catalogue import GROUPS, load_all
+
+RULES = Path(__file__).resolve().parent / "rules"
+
+TITLES = {
+    "bn": "BatchNorm and Scale", "frz": "Freezing", "syn": "Text format", "sch": "Schema", "net": "Graph",
+    "shp": "Shapes", "ini": "Initialisation", "sol": "Solver", "dat": "Data", "los": "Losses", "sty": "Style",
+    "sup": "Suppression comments",
+}  # fmt: skip
+
+
+def pages() -> dict[str, str]:
+    """File name -> content of every page."""
+    rules = load_all()
+    out = {f"{rule.code}.md": rule_docs.as_markdown(rule) for rule in rules}
+    out["README.md"] = _index(rules)
+    return out
+
+
+def _index(rules: tuple[Rule, ...]) -> str:
+    lines = ["# Rules", "", f"{len(rules)} rules. `lsp rule CODE` prints the same pages.", ""]
+    for group in (*GROUPS, "sup"):
+        chosen = [rule for rule in rules if rule.code.lower().startswith(group)]
+        if not chosen:
+            continue
+        lines += [f"## {TITLES[group]}", "", "| code | name | severity | fix |", "|---|---|---|---|"]
+        for rule in chosen:
+            off = "" if rule.default_on else " (off by default)"
+            lines.append(f"| [{rule.code}]({rule.code}.md) | {rule.name} | {rule.severity}{off} | {rule.fix_safety} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write the pages and drop those of rules that no longer exist."""
+    RULES.mkdir(exist_ok=True)
+    wanted = pages()
+    for old in RULES.glob("*.md"):
+        if old.name not in wanted:
+            old.unlink()
+    for name, content in wanted.items():
+        (RULES / name).write_text(content)
+    print(f"wrote {len(wanted)} pages to docs/rules/")
+
+
+if __name__ == "__main__":
+    main()

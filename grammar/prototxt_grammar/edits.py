@@ -116,10 +116,10 @@ def _skip_blanks(text: str, offset: int) -> int:
 def insert_field(text: str, message_start: int, message_end: int, snippet: str) -> Edit:
     """Puts `snippet` (one or more fields, without indentation) in as the last field of a message.
 
-    message_start: the opening bracket. message_end: behind the closing one. In a message that spans lines the snippet
-    gets lines of its own, indented as the last field of the message is (one step deeper than the message's line where
-    it has none); lines inside of the snippet are indented along. The message must be closed. In a message on one line it goes before the closing
-    bracket, its lines joined. A message that is empty, `{ }` or `{}`, is taken as one on one line.
+    message_start: the opening bracket. message_end: behind the closing one, which must be there. In a message that
+    spans lines the snippet gets lines of its own, indented as the message's first line is (one step deeper than the
+    message where it has none); the lines of the snippet keep their depth among each other. In a message on one line,
+    `{}` too, it goes before the closing bracket, its lines joined.
     """
     close = message_end - 1
     body = text[message_start + 1 : close]

@@ -17,10 +17,11 @@ The rules see the pieces only, never the edit that made them: the result depends
 
 from __future__ import annotations
 
-from .explain import explain
+from bisect import bisect_right
+from functools import cached_property
+
 from .fast import parse_clean
 from .pieces import Piece
-from .strict import Rejection, parse_strict
 from .tree import Chunk
 
 
@@ -47,33 +48,47 @@ class _Plan:
 
     def __init__(self, pieces: list[Piece], broken: list[int]) -> None:
         self.pieces = pieces
-        self.partner = _partners(pieces, broken)
-        self.sibling = _siblings(pieces, broken)
+        self.broken = broken
         self.comment_ends = [index for index in broken if pieces[index].ends_comment]
-        #: a join that reaches over this piece was refused because of it, so would be every join inside that one
+        #: A join that reaches over this piece was refused at it. So would be every join that begins between the start
+        #: of that one and this piece and reaches over it too; trying those as well would take quadratic time.
         self.culprit = -1
+
+    @cached_property
+    def partner(self) -> dict[int, int]:
+        """See `_partners`."""
+        return _partners(self.pieces, self.broken)
+
+    @cached_property
+    def sibling(self) -> dict[int, int]:
+        """See `_siblings`."""
+        return _siblings(self.pieces, self.broken)
 
     def chunk_at(self, index: int, known: dict[str, list[Chunk]]) -> tuple[Chunk, int]:
         """The chunk that begins with the broken piece `index`, and the index of the piece behind it."""
         piece = self.pieces[index]
         if piece.opens_comment:
-            end = next((at for at in self.comment_ends if at > index), None)
-            if end is not None:
-                return self._join(index, end + 1, known), end + 1
-        partner = self.partner.get(index)
-        sibling = self.sibling.get(index, len(self.pieces))
-        if partner is not None:
-            if not index <= self.culprit <= partner:
-                chunk = self._accepted(index, partner + 1, known)
-                if chunk is not None:
-                    return chunk, partner + 1
-            if partner < sibling:
-                return self._join(index, partner + 1, known), partner + 1
-        if piece.flat and piece.depth > 0:
-            end = sibling if partner is None else min(sibling, partner + 1)
-            if end > index + 1:
-                return self._join(index, end, known), end
+            at = bisect_right(self.comment_ends, index)
+            if at < len(self.comment_ends):
+                stop = self.comment_ends[at] + 1
+                return self._join(index, stop, known), stop
+        partner = self.partner.get(index) if piece.depth > 0 else None
+        if partner is not None and not index < self.culprit <= partner:
+            chunk = self._accepted(index, partner + 1, known)
+            if chunk is not None:
+                return chunk, partner + 1
+        stop = index + 1
+        if partner is not None or (piece.flat and piece.depth > 0):
+            sibling = self.sibling.get(index, len(self.pieces))
+            if partner is not None and partner < sibling:
+                stop = partner + 1
+            elif piece.flat:
+                stop = sibling
+        if stop > index + 1:
+            return self._join(index, stop, known), stop
         if piece.chunk is None:
+            from .explain import explain
+
             piece.chunk = Chunk(piece.text, *explain(piece.text))
         return piece.chunk, index + 1
 
@@ -91,6 +106,8 @@ class _Plan:
         fields = parse_clean(text)
         if fields is not None:
             return Chunk(text, fields, ())
+        from .strict import Rejection, parse_strict
+
         result = parse_strict(text)
         if not isinstance(result, Rejection):
             return Chunk(text, result, ())
@@ -101,6 +118,8 @@ class _Plan:
         return None
 
     def _join(self, start: int, stop: int, known: dict[str, list[Chunk]]) -> Chunk:
+        from .explain import explain
+
         text = self._text(start, stop)
         return _take(known, text) or Chunk(text, *explain(text))
 

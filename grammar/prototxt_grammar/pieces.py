@@ -14,8 +14,6 @@ from itertools import pairwise
 
 from .fast import parse_clean
 from .lexicon import terminals
-from .scan import CLOSERS, OPENERS, Scan
-from .strict import Rejection, parse_strict
 from .tree import Chunk, Field
 
 
@@ -41,6 +39,10 @@ class Piece:
             self._look_closer()
 
     def _look_closer(self) -> None:
+        # Imported here, because a file whose pieces are all in order needs neither.
+        from .scan import CLOSERS, OPENERS, Scan
+        from .strict import Rejection, parse_strict
+
         scan = Scan(self.text)
         lowest = 0
         for token in scan.tokens:

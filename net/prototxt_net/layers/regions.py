@@ -104,7 +104,9 @@ class Proposal(LayerType):
         p = s.param("proposal_param")
         shape = s.bottom()
         if "post_nms_topn" in p.type.fields and shape:
-            s.top((product((shape[0], whole(p, "post_nms_topn", 300))), 5))
+            regions = product((shape[0], whole(p, "post_nms_topn", 300)))
+            s.top((regions, 5))
+            s.top((regions,))
 
 
 @layer("Nms")

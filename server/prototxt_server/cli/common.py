@@ -16,7 +16,7 @@ from prototxt_server.analysis import Settings
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class ShapeType(click.ParamType):
+class ShapeType(click.ParamType[tuple[str, Shape]]):
     """`BLOB=1,3,224,224`."""
 
     name = "BLOB=N,C,H,W"
@@ -32,7 +32,7 @@ class ShapeType(click.ParamType):
         return blob, tuple(int(part) for part in parts)
 
 
-class DialectType(click.ParamType):
+class DialectType(click.ParamType[str]):
     """`auto` or the name of a dialect; an unknown name gets the list."""
 
     name = "NAME"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -33,7 +34,7 @@ def command(paths: tuple[str, ...], format_: str) -> None:
             click.echo(f"  {item['dialect']}: {item['because']} (line {item['row']}{item['more']})")
 
 
-def _row(path: str) -> dict[str, object]:
+def _row(path: str) -> dict[str, Any]:
     source = read_text(path)
     tree = parse(source.text)
     kind = file_kind(tree)

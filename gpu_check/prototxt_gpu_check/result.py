@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from prototxt_gpu_check.parameters import Origin
 from prototxt_gpu_check.stats import Stats
 from prototxt_gpu_check.weights import Misfit
-from prototxt_net.net import Node
+from prototxt_net.net import Node, PhaseNet
 
 Status: TypeAlias = Literal["ok", "partial", "error"]
 
@@ -65,6 +65,7 @@ class Degraded:
 class ForwardResult:
     """A whole pass. loss: the weighted sum of all losses; None without a loss or when it is not finite."""
 
+    net: PhaseNet
     device: str
     backend: str
     phase: str

@@ -188,6 +188,7 @@ class Pass:
         stats = self._recorder.finish()
         plan, store = self.plan, self._store
         result = ForwardResult(
+            net=self.net,
             device=self.backend.device,
             backend=self.backend.name,
             phase=self.net.phase,

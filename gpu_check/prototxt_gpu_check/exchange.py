@@ -1,0 +1,39 @@
+"""What worker and client say to each other: UTF-8 JSON, one message a line. Imports neither NumPy nor CuPy.
+
+To the worker: {"id", "op": "check" | "warm" | "probe" | "ping" | "cancel" | "quit", ...}. From it: {"hello": 1, ...}
+once, then for an id any number of {"id", "progress": [done, total, layer]} and one of {"id", "result"},
+{"id", "error": {"code", "message"}}, {"id", "cancelled": true}.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from prototxt_net.finding import Finding, Related
+
+PROTOCOL = 1
+EXIT_OK = 0
+EXIT_DEVICE_FAULT = 70
+EXIT_PROTOCOL = 71
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """One line. Raises ValueError for a NaN or an infinity, which JSON cannot carry."""
+    return (json.dumps(message, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def finding_to_json(finding: Finding) -> dict[str, Any]:
+    """All fields; verdicts of a forward pass carry no fix."""
+    out = asdict(finding)
+    out["phases"] = list(finding.phases)
+    del out["fix"]
+    return out
+
+
+def finding_from_json(data: dict[str, Any]) -> Finding:
+    """The inverse of finding_to_json."""
+    related = tuple(Related(**r) for r in data["related"])
+    rest = {k: v for k, v in data.items() if k not in ("related", "phases")}
+    return Finding(**rest, phases=tuple(data["phases"]), related=related)

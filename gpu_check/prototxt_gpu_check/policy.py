@@ -1,0 +1,212 @@
+"""From a request to an answer: which device, which batch, and what to do when memory runs out.
+
+On a device the peak is estimated before anything runs and the batch is cut first. When an allocation fails all the
+same, the batch is halved, down to 1 (2 where a BatchNorm uses batch statistics: one value per channel would make the
+very zeros that are looked for), and then the CPU takes over.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from prototxt_gpu_check import plan, weights
+from prototxt_gpu_check.backend import Backend, CupyBackend
+from prototxt_gpu_check.result import Degraded, ForwardResult
+from prototxt_gpu_check.run import Options, Pass, Progress
+from prototxt_gpu_check.sources import Inputs
+from prototxt_gpu_check.verdict import judge
+from prototxt_grammar.parse import parse
+from prototxt_net.batchnorm import mode, norms
+from prototxt_net.dialect import detect
+from prototxt_net.file import NetFile
+from prototxt_net.finding import Finding
+from prototxt_net.net import Phase, PhaseNet
+from prototxt_net.phases import State, active_phases, merged_state
+from prototxt_net.read import file_kind, read
+
+MEMORY_SHARE = 0.8
+
+
+class Refused(Exception):
+    """The request cannot be run at all; the message is one sentence for the user."""
+
+
+@dataclass(slots=True)
+class Request:
+    """What `lsp forward` and the server ask for. dialect, phase: "auto" or a name. weights: paths, loaded in order.
+
+    device: "auto", "cpu", "cuda" or "cuda:N". inputs: arrays by source top, used whole.
+    """
+
+    text: str
+    dialect: str = "auto"
+    phase: str = "auto"
+    level: int = 0
+    stages: tuple[str, ...] = ()
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    inputs: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    weights: tuple[str, ...] = ()
+    device: str = "auto"
+    batch: int | None = None
+    seed: int = 0
+    tf32: bool = False
+    dropout: bool = False
+    strict_fillers: bool = False
+    deadline_s: float | None = None
+
+
+def forward(
+    request: Request,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    probe: Callable[[], tuple[int | None, str]] | None = None,
+) -> tuple[ForwardResult, list[Finding]]:
+    """Run one batch and judge it. Raises Refused, run.Cancelled, and whatever a broken device raises.
+
+    probe: tells the index of a usable CUDA device, or None and why there is none; asked unless device is "cpu".
+    """
+    start = time.perf_counter()
+    file = _file(request)
+    stored = _weights(request)
+    state = _state(file, request, stored is not None)
+    read_at = time.perf_counter()
+    inputs = Inputs(request.inputs, request.shapes, request.seed)
+    options = Options(request.seed, request.dropout, request.strict_fillers, request.deadline_s)
+    backend, notes = _backend(request, probe)
+    result = _with_memory(file, state, inputs, options, request, backend, stored, progress, cancelled, notes)
+    result.degraded[:0] = notes
+    result.timing_ms = {"read": (read_at - start) * 1e3, **result.timing_ms}
+    judged = time.perf_counter()
+    findings = judge(result)
+    result.timing_ms["verdict"] = (time.perf_counter() - judged) * 1e3
+    result.timing_ms["total"] = (time.perf_counter() - start) * 1e3
+    return result, findings
+
+
+def _file(request: Request) -> NetFile:
+    tree = parse(request.text)
+    kind = file_kind(tree)
+    if kind != "net":
+        raise Refused(
+            "This file is a solver, not a net: give the net that it names."
+            if kind == "solver"
+            else "This file is no net."
+        )
+    dialect = detect(tree, kind).dialect if request.dialect == "auto" else request.dialect
+    try:
+        file = read(tree, dialect)
+    except KeyError:
+        raise Refused(f"Unknown dialect '{dialect}'.") from None
+    if not file.layers:
+        raise Refused("This file holds no layers.")
+    return file
+
+
+def _weights(request: Request) -> weights.Weights | None:
+    if not request.weights:
+        return None
+    try:
+        return weights.merged([weights.read(path) for path in request.weights])
+    except weights.WeightsError as error:
+        raise Refused(str(error)) from None
+
+
+def _state(file: NetFile, request: Request, loaded: bool) -> State:
+    """The phase: as asked for; else TRAIN where the file is meant for it, but TEST for a deploy net with weights.
+
+    A fresh net in TEST runs with empty BatchNorm statistics by design, which says nothing about the net.
+    """
+    stages = frozenset(request.stages)
+    if request.phase in ("TRAIN", "TEST"):
+        phase: Phase = "TRAIN" if request.phase == "TRAIN" else "TEST"
+    else:
+        active = active_phases(file, request.level, stages)
+        both_alike = len(active) == 2 and not any(
+            layer.definition.bound.entries.keys() & {"include", "exclude"} for layer in file.layers
+        )
+        phase = "TEST" if loaded and both_alike else active[0]
+    return merged_state(file, State(phase, request.level, stages))
+
+
+def _backend(request: Request, probe: Callable[[], tuple[int | None, str]] | None) -> tuple[Backend, list[Degraded]]:
+    if request.device == "cpu":
+        return Backend(), []
+    if request.device not in ("auto", "cuda") and not request.device.startswith("cuda:"):
+        raise Refused(f"Unknown device '{request.device}': auto, cpu, cuda or cuda:N.")
+    index, why = probe() if probe is not None else (None, "no probe")
+    if index is None:
+        return Backend(), [Degraded("cpu-instead", f"No usable GPU, so this ran on the CPU: {why}")]
+    if request.device.startswith("cuda:"):
+        number = request.device.partition(":")[2]
+        if not number.isdigit():
+            raise Refused(f"Unknown device '{request.device}': auto, cpu, cuda or cuda:N.")
+        index = int(number)
+    return CupyBackend(index, request.tf32), []
+
+
+def _with_memory(
+    file: NetFile,
+    state: State,
+    inputs: Inputs,
+    options: Options,
+    request: Request,
+    backend: Backend,
+    stored: weights.Weights | None,
+    progress: Progress | None,
+    cancelled: Callable[[], bool] | None,
+    notes: list[Degraded],
+) -> ForwardResult:
+    batch = request.batch
+    while True:
+        default = plan.CPU_BATCH if backend.device == "cpu" else None
+        made = plan.make(file, state, inputs, batch, default)
+        smaller = _fitting(file, state, inputs, made, backend)
+        if smaller is not None:
+            notes.append(_cut(made.used, smaller.used))
+            made = smaller
+        try:
+            return Pass(made, backend, inputs, options, stored, progress, cancelled).run()
+        except backend.oom as error:
+            error.__traceback__ = None  # it would keep every array alive
+            error.__context__ = None
+        backend.release()
+        lowest = _lowest(made.net)
+        if made.used is not None and made.used // 2 >= lowest and not inputs.arrays:
+            notes.append(_cut(made.used, made.used // 2))
+            batch = made.used // 2
+        elif backend.device != "cpu":
+            notes.append(Degraded("cpu-instead", "The GPU has too little memory for this net, so this ran on the CPU."))
+            backend, batch = Backend(), request.batch
+        else:
+            need = plan.peak_bytes(made.net, backend.column_cap) / 2**30
+            raise Refused(
+                f"There is too little memory: this net needs about {need:.1f} GiB with a batch of {made.used}."
+            )
+
+
+def _cut(before: int | None, after: int | None) -> Degraded:
+    return Degraded("batch-cut", f"The batch was cut from {before} to {after} samples to fit into the memory.")
+
+
+def _fitting(file: NetFile, state: State, inputs: Inputs, made: plan.Plan, backend: Backend) -> plan.Plan | None:
+    """A plan with a smaller batch whose estimate fits, where the present one's does not."""
+    free = backend.free_memory()
+    if free is None or made.used is None or inputs.arrays:
+        return None
+    used, best = made.used, None
+    current = made
+    while plan.peak_bytes(current.net, backend.column_cap) > MEMORY_SHARE * free and used // 2 >= _lowest(made.net):
+        used //= 2
+        current = best = plan.make(file, state, inputs, used, None)
+        if current.used != used:
+            break
+    return best
+
+
+def _lowest(net: PhaseNet) -> int:
+    return 2 if any(mode(net, node).batch for node in norms(net)) else 1

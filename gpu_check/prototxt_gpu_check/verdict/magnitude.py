@@ -1,0 +1,197 @@
+"""Values that are not finite, that explode, or that vanish: DYN001, DYN010, DYN012, DYN013."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from prototxt_gpu_check.result import LayerResult
+from prototxt_gpu_check.stats import Stats
+from prototxt_gpu_check.verdict.view import View, param
+from prototxt_net.finding import Finding, Severity
+from prototxt_net.net import Blob
+
+GROWTH = 1e4
+LARGE = 1e6
+HOPELESS = 1e30
+VANISHED = 1e-6
+_SCALARS = 16
+
+
+def findings(view: View) -> Iterator[Finding]:
+    """Empty statistics first: what they multiply by 316 is their consequence."""
+    yield from _empty_statistics(view)
+    yield from _nonfinite(view)
+    yield from _growth(view)
+
+
+def _empty(layer: LayerResult) -> bool:
+    if layer.facts.get("mode") != "stored":
+        return False
+    factor, variance = param(layer, "factor"), param(layer, "variance")
+    if factor is not None and factor.before.all_zero:
+        return True
+    return variance is not None and variance.before.all_zero
+
+
+def _empty_statistics(view: View) -> Iterator[Finding]:
+    empty = [layer for layer in view.layers if _empty(layer)]
+    if not empty:
+        return
+    first = empty[0]
+    gain = 1 / math.sqrt(float(first.facts["eps"]))
+    top = view.first(first)
+    assert top is not None
+    after = [view.first(layer) for layer in view.layers if layer.node.position > first.node.position]
+    worst = max((t[1].maximum or 0.0 for t in after if t is not None), default=0.0)
+    broken = next((x for x in view.layers if any(s.nonfinite for _, s in view.own(x))), None)
+    asked = first.node.param("batch_norm_param").get("use_global_stats") is True
+    loaded = any(p.origin.kind == "loaded" for p in first.params)
+    gamma = param(first, "gamma")
+    if gamma is not None and gamma.before.all_zero:
+        return  # the statistics do not matter then: DYN003
+    others = f" and {len(empty) - 1} more BatchNorm layers" if len(empty) > 1 else ""
+    each = "each " if others else ""
+    verb = "multiply" if others else "multiplies"
+    if broken is not None:
+        outcome = f"; '{broken.name}' is the first to hold NaN or Inf."
+    elif worst > LARGE:
+        outcome = f"; values reach {worst:.3g}."
+    else:
+        outcome = "."
+    if loaded:
+        severity: Severity = "warning"
+        advice = "The loaded statistics are empty: load weights that were saved after training."
+    elif asked and view.trains and view.from_scratch:
+        severity = "error" if broken is not None or worst > HOPELESS else "warning"
+        advice = "use_global_stats is true although nothing has been stored: delete it, or load weights."
+    else:
+        severity = "info"
+        advice = "That is how every fresh net runs with stored statistics; load weights, or check the TRAIN phase."
+    for layer in empty:
+        for blob, _ in view.own(layer):
+            view.explain(blob)
+    yield view.finding(
+        "DYN012",
+        first,
+        severity,
+        f"'{first.name}'{others} {each}{verb} by {gain:.3g} (1/sqrt(eps)), because the stored statistics are empty"
+        f"{outcome} {advice}",
+        "batch_norm_param.use_global_stats",
+    )
+
+
+def _nonfinite(view: View) -> Iterator[Finding]:
+    for layer in view.layers:
+        spoilt = next((p for p in layer.params if p.before.nonfinite), None)
+        blob, stats = next(((b, s) for b, s in view.own(layer) if s.nonfinite), (None, None))
+        if spoilt is not None:
+            yield view.finding(
+                "DYN001",
+                layer,
+                "error" if spoilt.origin.kind == "loaded" else "warning",
+                f"The {spoilt.role} of '{layer.name}' holds {_kinds(spoilt.before)}: everything that '{layer.name}' "
+                "computes is worthless. Take another weights file.",
+            )
+        elif blob is None or stats is None or blob in view.explained or _passes_on(view, layer):
+            continue
+        else:
+            yield view.finding(
+                "DYN001",
+                layer,
+                "warning",
+                f"NaN or Inf first appears in '{blob.name}' of '{layer.name}' ({_kinds(stats)}), while its inputs and "
+                f"weights are finite. {_nonfinite_cause(view, layer)}{_consequences(view, blob)}",
+            )
+        for top, _ in view.own(layer):
+            view.explain(top)
+
+
+def _passes_on(view: View, layer: LayerResult) -> bool:
+    return any(s.nonfinite for _, s in view.bottoms(layer))
+
+
+def _kinds(stats: Stats) -> str:
+    nans, infs = int(stats.nans.sum()), int(stats.infs.sum())
+    return " and ".join(f"{n} {word}" for n, word in ((nans, "NaN"), (infs, "Inf")) if n)
+
+
+def _nonfinite_cause(view: View, layer: LayerResult) -> str:
+    node = layer.node
+    if node.type == "Dropout" and node.param("dropout_param").get("dropout_ratio") == 1:
+        return "dropout_ratio 1 multiplies 0 by infinity. "
+    if node.type in ("Log", "Power"):
+        return "It takes a logarithm or a root of values that are not positive. "
+    largest = max((s.maximum or 0.0 for _, s in view.bottoms(layer)), default=0.0)
+    if largest > HOPELESS:
+        return f"Its input already reaches {largest:.3g}: the sum overflows. "
+    return "Look at its parameters. "
+
+
+def _consequences(view: View, blob: Blob) -> str:
+    hidden = _hidden(view, blob)
+    count = view.below(blob, lambda s: s.nonfinite > 0)
+    text = f"{count} layers below only carry it on." if count else ""
+    if hidden is not None:
+        text += f" From '{hidden}' on it hides: MAX pooling turns NaN into -FLT_MAX, and ReLU that into 0."
+    return text
+
+
+def _hidden(view: View, blob: Blob) -> str | None:
+    """The name of a pooling below whose input has NaN and whose output has none."""
+    seen: set[Blob] = set()
+    waiting = [blob]
+    while waiting:
+        at = waiting.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        for reader, _ in at.readers:
+            for top in reader.tops:
+                stats = view.stats(top)
+                if stats is None:
+                    continue
+                if stats.nonfinite:
+                    waiting.append(top)
+                elif reader.type in ("Pooling", "Threshold", "Clip"):
+                    return reader.name
+    return None
+
+
+def _growth(view: View) -> Iterator[Finding]:
+    data = view.data_rms
+    if not data:
+        return
+    for layer in view.layers:
+        top = view.first(layer)
+        if top is None or layer.facts.get("values"):
+            continue
+        blob, stats = top
+        rms, largest = stats.rms, stats.maximum
+        if rms is None or largest is None or blob in view.explained or stats.count < _SCALARS or stats.all_zero:
+            continue
+        if rms > GROWTH * data or largest > max(LARGE, LARGE * data):
+            yield view.finding(
+                "DYN010",
+                layer,
+                "warning",
+                f"Activations grow {rms / data:.3g} times from the data to '{blob.name}' (up to {largest:.3g}): "
+                "an overflow is near. Check fillers and BatchNorm statistics.",
+            )
+            view.explain(blob)
+        elif rms < VANISHED * data and not _by_design(layer):
+            yield view.finding(
+                "DYN013",
+                layer,
+                "warning",
+                f"Activations shrink to {rms / data:.3g} of the data at '{blob.name}': the signal vanishes. Use msra "
+                "fillers or BatchNorm.",
+            )
+            view.explain(blob)
+
+
+def _by_design(layer: LayerResult) -> bool:
+    """A layer that the file starts near 0, or that scales explicitly."""
+    return layer.node.type in ("Power", "Scale", "Softmax", "Accuracy", "Reduction") or any(
+        p.role == "weight" and (p.before.rms or 0.0) < VANISHED for p in layer.params
+    )

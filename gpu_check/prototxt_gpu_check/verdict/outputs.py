@@ -1,0 +1,152 @@
+"""What comes out and what went in: losses, labels, data, and nets that ignore their input.
+
+DYN005, DYN020, DYN021, DYN022, DYN024, DYN025, DYN027.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from prototxt_gpu_check.result import LayerResult
+from prototxt_gpu_check.verdict.view import View, param
+from prototxt_net.finding import Finding
+from prototxt_net.flow import carries_loss
+
+CONSTANT_LOGITS = 1e-3
+NEAR_CHANCE = 0.02
+UNSCALED = 50.0
+
+
+def findings(view: View) -> Iterator[Finding]:
+    """Data first, then what the net makes of it."""
+    for layer in view.layers:
+        if layer.facts.get("values"):
+            yield from _data(view, layer)
+    for layer in view.layers:
+        if layer.node.type == "SoftmaxWithLoss":
+            yield from _softmax_loss(view, layer)
+        elif carries_loss(layer.node.layer.definition, view.net.dialect):
+            yield from _odd_loss(view, layer)
+    yield from _ignores_input(view)
+
+
+def _data(view: View, layer: LayerResult) -> Iterator[Finding]:
+    """Only what was given or read is judged; synthetic values are ours."""
+    for kind, top in zip(layer.facts["values"], layer.tops, strict=False):
+        s = top.stats
+        if kind != "given" or not s.count:
+            continue
+        what = ""
+        if s.nonfinite:
+            what = "not finite"
+        elif len(s.shape) > 1 and s.all_zero:
+            what = "all 0"
+        elif len(s.shape) > 1 and s.std == 0:
+            what = "one constant"
+        elif len(s.shape) > 1 and top.same_samples:
+            what = "the same in every sample"
+        if what:
+            yield view.finding(
+                "DYN027",
+                layer,
+                "warning",
+                f"The data in '{top.name}' is {what}: check the source and transform_param.",
+            )
+
+
+def _softmax_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
+    facts = layer.facts
+    valid, floored, classes = int(facts["valid"]), int(facts["floored"]), int(facts["classes"])
+    bad = facts.get("bad_labels", ())
+    if bad:
+        yield view.finding(
+            "DYN025",
+            layer,
+            "error",
+            f"{len(bad)} labels are no class of 0..{classes - 1} (for example {bad[0]:g}): the loss reads foreign "
+            "memory. Fix the labels or num_output.",
+        )
+    scores = layer.node.bottoms[0]
+    stats = view.stats(scores)
+    explained = scores in view.explained
+    if not layer.tops or stats is None:
+        return
+    loss = layer.tops[0].stats.mean
+    if loss is None or valid == 0 or stats.nonfinite or not math.isfinite(loss):
+        yield from _odd_loss(view, layer)
+        return
+    real_labels = any("given" in x.facts.get("values", ()) for x in view.layers)
+    if floored == valid:
+        cause = "its scores are explained above" if explained else "the scores differ by more than 87"
+        yield view.finding(
+            "DYN020",
+            layer,
+            "warning",
+            f"Loss {loss:.6g} is the floor -ln(FLT_MIN) = 87.3365: the true class has probability 0 in every sample "
+            f"({cause}). Look for a missing input scale, too large fillers or empty BatchNorm statistics.",
+        )
+    elif floored and (real_labels or view.result.weights is None):
+        yield view.finding(
+            "DYN021",
+            layer,
+            "warning",
+            f"{100 * floored / valid:.3g}% of the samples are at the loss floor (87.34 each): the scores are far too "
+            "large. Check the scale of the input and the fillers.",
+        )
+    elif (stats.rms or 0.0) < CONSTANT_LOGITS and classes > 1 and "NONE" not in _mode(layer):
+        chance = math.log(classes)
+        if abs(loss - chance) <= NEAR_CHANCE * chance:
+            yield view.finding(
+                "DYN022",
+                layer,
+                "info",
+                f"Loss {loss:.6g} = ln {classes} with constant scores: the net does not look at its input"
+                f"{'.' if view.result.weights else ' yet.'}",
+            )
+
+
+def _mode(layer: LayerResult) -> str:
+    return str(layer.node.param("loss_param").get("normalization") or "")
+
+
+def _odd_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
+    if not layer.tops or (layer.facts.get("valid") is None and not layer.tops[0].stats.nonfinite):
+        return
+    stats = layer.tops[0].stats
+    if layer.facts.get("valid") == 0:
+        yield view.finding("DYN024", layer, "warning", "The loss counts no sample: every label is ignore_label.")
+    elif stats.nonfinite and not any(b in view.explained for b in layer.node.bottoms):
+        yield view.finding(
+            "DYN024", layer, "warning", f"The loss of '{layer.name}' is not finite although its inputs are."
+        )
+
+
+def _ignores_input(view: View) -> Iterator[Finding]:
+    """DYN005, unless a zero or an explosion above already says why."""
+    varies = any(
+        kind not in ("labels", "targets") and s.count > 1 and s.std
+        for layer in view.layers
+        for kind, (_, s) in zip(layer.facts.get("values", ()), view.own(layer), strict=False)
+    )
+    if not varies:
+        return
+    for layer in view.layers:
+        for blob, top in zip(layer.node.tops, layer.tops, strict=False):
+            if not top.same_samples or top.stats.nonfinite or top.stats.count < 2 or blob in view.explained:
+                continue
+            weight = param(layer, "weight")
+            if top.stats.all_zero or (weight is not None and weight.before.all_zero) or layer.facts.get("values"):
+                continue  # reported as a collapse, or a classifier that starts at 0
+            if any((s := view.stats(b)) is not None and s.all_zero for b in layer.node.bottoms):
+                continue
+            if not layer.node.bottoms or layer.node.type in ("PriorBox", "Parameter", "Accuracy"):
+                continue
+            yield view.finding(
+                "DYN005",
+                layer,
+                "warning",
+                f"'{blob.name}' is the same for every sample of the batch although the data differs: the net ignores "
+                f"its input at '{layer.name}'.",
+            )
+            return

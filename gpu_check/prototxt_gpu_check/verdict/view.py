@@ -1,0 +1,151 @@
+"""A forward pass as verdicts look at it: statistics by blob version, and what has already been explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from prototxt_gpu_check.result import BlobResult, ForwardResult, LayerResult, ParamResult
+from prototxt_gpu_check.stats import Stats
+from prototxt_net.finding import Finding, Severity
+from prototxt_net.flow import fine_tuned, trainable
+from prototxt_net.net import Blob, Node, PhaseNet
+from prototxt_net.zeros import fate
+
+NAMES = {
+    "DYN001": "first-nonfinite",
+    "DYN002": "all-zero-top",
+    "DYN003": "zero-gamma",
+    "DYN004": "m1-collapse",
+    "DYN005": "input-independent",
+    "DYN006": "dead-channels",
+    "DYN007": "relu-sparse",
+    "DYN010": "explode-depth",
+    "DYN012": "empty-stats-gain",
+    "DYN013": "vanish-depth",
+    "DYN020": "loss-floor",
+    "DYN021": "partial-floor",
+    "DYN022": "chance-level",
+    "DYN024": "odd-loss",
+    "DYN025": "label-range",
+    "DYN027": "data-degenerate",
+    "SHP027": "weights-shape",
+    "INI011": "finetune-rename",
+}
+
+NO_SIGNAL = frozenset(
+    {"Silence", "Accuracy", "ArgMax", "Threshold", "PriorBox", "DetectionOutput", "Filter", "ROIPooling", "Parameter"}
+)
+"""Layers whose zeros mean nothing."""
+
+
+class View:
+    """Statistics by blob version; `explained` collects blobs whose trouble has a finding (or a known reason) above."""
+
+    def __init__(self, result: ForwardResult) -> None:
+        self.result = result
+        self.layers = [layer for layer in result.layers if layer.checked]
+        self.tops: dict[Blob, BlobResult] = {}
+        self.explained: set[Blob] = set()
+        for layer in self.layers:
+            for blob, top in zip(layer.node.tops, layer.tops, strict=False):
+                self.tops[blob] = top
+
+    @property
+    def net(self) -> PhaseNet:
+        """The net that ran (with the batch that was used)."""
+        return self.result.net
+
+    def stats(self, blob: Blob | None) -> Stats | None:
+        """The statistics of a blob version; None when it was not computed."""
+        top = self.tops.get(blob) if blob is not None else None
+        return None if top is None else top.stats
+
+    def bottoms(self, layer: LayerResult) -> Iterator[tuple[Blob, Stats]]:
+        """The layer's bottoms with their statistics."""
+        for blob in layer.node.bottoms:
+            stats = self.stats(blob)
+            if blob is not None and stats is not None:
+                yield blob, stats
+
+    def first(self, layer: LayerResult) -> tuple[Blob, Stats] | None:
+        """The layer's first top."""
+        return next(self.own(layer), None)
+
+    def own(self, layer: LayerResult) -> Iterator[tuple[Blob, Stats]]:
+        """The layer's tops with their statistics."""
+        for blob, top in zip(layer.node.tops, layer.tops, strict=False):
+            yield blob, top.stats
+
+    def explain(self, blob: Blob, *, through_joins: bool = True) -> None:
+        """Mark a blob and what is computed from it as explained.
+
+        through_joins: a layer with one explained bottom carries the trouble on (NaN, explosion); False: only one whose
+        bottoms are all explained does (a zero beside another branch is no trouble).
+        """
+        self.explained.add(blob)
+        for layer in self.layers:
+            if layer.node.position <= blob.producer.position:
+                continue
+            hit = [b in self.explained for b in layer.node.bottoms]
+            if hit and (any(hit) if through_joins else all(hit)):
+                self.explained.update(layer.node.tops)
+
+    def below(self, blob: Blob, holds: Callable[[Stats], bool]) -> int:
+        """How many layers downstream of a blob have a top for which `holds`, through unbroken chains of such layers."""
+        seen: set[Node] = set()
+        waiting = [reader for reader, _ in blob.readers]
+        while waiting:
+            node = waiting.pop()
+            if node in seen:
+                continue
+            tops = [(top, s) for top in node.tops if (s := self.stats(top)) is not None]
+            if any(holds(s) for _, s in tops):
+                seen.add(node)
+                waiting.extend(reader for top, _ in tops for reader, _ in top.readers)
+        return len(seen)
+
+    def fate(self, blob: Blob) -> str:
+        """What becomes of a constant 0 in this blob: dead, added or alive (net floor's `zeros`)."""
+        return fate(self.net, blob)
+
+    @property
+    def trains(self) -> bool:
+        """The net is meant to be trained from the start that was looked at."""
+        return trainable(self.net) and self.result.phase == "TRAIN"
+
+    @property
+    def from_scratch(self) -> bool:
+        """Nothing was loaded, and the file does not look written for loading something."""
+        return self.result.weights is None and not fine_tuned(self.net)
+
+    @property
+    def data_rms(self) -> float:
+        """The largest root mean square among the data tops (labels and targets left out); 0 without any."""
+        best = 0.0
+        for layer in self.layers:
+            kinds: list[Any] = layer.facts.get("values", [])
+            for kind, (_, stats) in zip(kinds, self.own(layer), strict=False):
+                if kind not in ("labels", "targets") and len(stats.shape) > 1:
+                    best = max(best, stats.rms or 0.0)
+        return best
+
+    def finding(self, code: str, layer: LayerResult, severity: Severity, message: str, at: str = "") -> Finding:
+        """A finding at a field of the layer, in the phase that ran."""
+        start, end = layer.node.layer.at(at)
+        return Finding(
+            code,
+            NAMES[code],
+            severity,
+            message,
+            start,
+            end,
+            layer.name,
+            (self.result.phase,),
+            self.net.dialect,
+        )
+
+
+def param(layer: LayerResult, *roles: str) -> ParamResult | None:
+    """The layer's first parameter blob with one of these roles."""
+    return next((p for p in layer.params if p.role in roles), None)

@@ -1,0 +1,207 @@
+"""Collapses to zero and their causes: DYN002, DYN003, DYN004, DYN006, DYN007.
+
+A zero is reported where it begins: at a layer whose top is all 0 although a bottom is not. Zeros that a net starts with
+on purpose are none of these: the last gamma of a residual block, the last classifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from prototxt_gpu_check.result import LayerResult
+from prototxt_gpu_check.stats import Stats
+from prototxt_gpu_check.verdict.view import NO_SIGNAL, View, param
+from prototxt_net.finding import Finding, Severity
+from prototxt_net.flow import WEIGHTED
+from prototxt_net.net import Blob, Node
+
+RELU_FAMILY = frozenset({"ReLU", "ReLU6", "Clip"})
+FLT_MAX = float(np.finfo(np.float32).max)
+MIN_CHANNEL = 64
+"""Elements a channel needs before its zeros count: a healthy unit is 0 throughout with probability 2^-64."""
+
+
+def findings(view: View) -> Iterator[Finding]:
+    """Each layer once, in file order."""
+    for layer in view.layers:
+        if layer.node.type in NO_SIGNAL or layer.facts.get("values"):
+            continue
+        found = _collapse(view, layer)
+        if found is not None:
+            for blob, _ in view.own(layer):
+                view.explain(blob, through_joins=False)
+        else:
+            found = _dead_channels(view, layer)
+        if found is not None:
+            yield found
+
+
+def _collapse(view: View, layer: LayerResult) -> Finding | None:
+    gamma = param(layer, "gamma")
+    if gamma is not None and gamma.before.all_zero:
+        return _zero_gamma(view, layer)
+    top = view.first(layer)
+    if top is None:
+        return None
+    blob, stats = top
+    if not stats.all_zero or stats.shape == ():
+        return None
+    bottoms = list(view.bottoms(layer))
+    if not bottoms or any(b in view.explained for b, _ in bottoms) or all(s.all_zero for _, s in bottoms):
+        return None
+    return _cause(view, layer, blob, stats, bottoms)
+
+
+def _zero_gamma(view: View, layer: LayerResult) -> Finding | None:
+    top, gamma = view.first(layer), param(layer, "gamma")
+    assert gamma is not None
+    if top is None:
+        return None
+    blob, stats = top
+    bottoms = list(view.bottoms(layer))
+    if all(s.all_zero for _, s in bottoms):
+        return None
+    fate = view.fate(blob)
+    if fate == "added":
+        return None  # a residual branch that starts at 0 on purpose
+    loaded = gamma.origin.kind == "loaded"
+    learns = fate == "alive" or not stats.all_zero
+    severity: Severity = "warning" if loaded or learns or not view.trains else "error"
+    path = _gamma_path(layer)
+    message = f"gamma of '{layer.name}' is 0 in every channel, so its output is {_constant(stats)}"
+    if loaded:
+        message += "; the loaded weights say so."
+    elif severity == "error":
+        message += (
+            ", and the ReLU behind it stops every gradient: nothing here or below can ever learn. "
+            f"Set the filler to value 1{_absent(layer, path)}."
+        )
+    else:
+        message += f". Set the filler to value 1{_absent(layer, path)}."
+    return view.finding("DYN003", layer, severity, message + _victims(view, blob), path)
+
+
+def _constant(stats: Stats) -> str:
+    return "exactly 0" if stats.all_zero else "a constant"
+
+
+def _gamma_path(layer: LayerResult) -> str:
+    return next((p.filler for p in layer.node.setup.params if p.role == "gamma"), "")
+
+
+def _absent(layer: LayerResult, path: str) -> str:
+    written = layer.node.layer.definition.bound.find(path) is not None
+    return "" if written or not path else f" (`{path.rpartition('.')[2]}` is absent, and this Caffe then starts at 0)"
+
+
+def _victims(view: View, blob: Blob) -> str:
+    count = view.below(blob, lambda s: s.all_zero)
+    return f" {count} layers below it give zeros because of it." if count else ""
+
+
+def _cause(
+    view: View, layer: LayerResult, blob: Blob, stats: Stats, bottoms: list[tuple[Blob, Stats]]
+) -> Finding | None:
+    node = layer.node
+    weight = param(layer, "weight")
+    source, _ = bottoms[0]
+    head = f"Every element of '{blob.name}' is 0 although '{source.name}' is not: '{layer.name}' blocks the signal. "
+    tail = _victims(view, blob)
+    if weight is not None and weight.before.all_zero:
+        return _zero_weights(view, layer, blob, head, tail)
+    if layer.facts.get("mode") == "batch" and layer.facts.get("per_channel") == 1:
+        return _one_element(view, layer, tail)
+    if node.type in RELU_FAMILY:
+        if bottoms[0][1].maximum == FLT_MAX:
+            head += "Its input is -FLT_MAX, what MAX pooling makes of NaN."
+        else:
+            head += "All its inputs are negative (a dead ReLU)."
+        return view.finding("DYN002", layer, "warning", head + tail)
+    if node.type == "Dropout" or (node.type == "Power" and not _value(node, "power_param", "scale")):
+        return None  # asked for
+    if node.type == "BatchNorm":
+        head += "Each channel of its input holds one value only, and BatchNorm subtracts it."
+        return view.finding("DYN002", layer, "warning", head + tail)
+    return view.finding("DYN002", layer, "warning", (head + tail).strip())
+
+
+def _value(node: Node, message: str, field: str) -> float:
+    value = node.param(message).get(field)
+    return 1.0 if value is None else float(value)
+
+
+def _zero_weights(view: View, layer: LayerResult, blob: Blob, head: str, tail: str) -> Finding | None:
+    weight = param(layer, "weight")
+    assert weight is not None
+    path = next((p.filler for p in layer.node.setup.params if p.role == "weight"), "")
+    fate = view.fate(blob)
+    if fate == "added":
+        return None
+    if weight.origin.kind == "loaded":
+        return view.finding("DYN002", layer, "warning", head + "The loaded weights are all 0." + tail)
+    written = layer.node.layer.definition.bound.find(path) is not None
+    cause = "its weight_filler is the constant 0" if written else "it has no weight_filler, and Caffe then starts at 0"
+    if fate == "alive":
+        if not _feeds_weights(blob):
+            return None  # the last classifier: it learns from the first step on
+        return view.finding("DYN002", layer, "warning", f"{head}Cause: {cause}.{tail}", path)
+    severity: Severity = "error" if view.trains and written else "warning"
+    message = f"{head}Cause: {cause}, and the ReLU behind it stops every gradient, so it stays 0.{tail}"
+    return view.finding("DYN002", layer, severity, message, path)
+
+
+def _feeds_weights(blob: Blob) -> bool:
+    """Whether a layer with weights reads the blob, directly or further down."""
+    seen: set[Node] = set()
+    waiting = [reader for reader, _ in blob.readers]
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.type in WEIGHTED:
+            return True
+        waiting.extend(reader for top in node.tops for reader, _ in top.readers)
+    return False
+
+
+def _one_element(view: View, layer: LayerResult, tail: str) -> Finding:
+    requested, used = view.result.batch_requested or 1, view.result.batch_used or 1
+    own = requested == 1 or used == requested
+    message = (
+        f"'{layer.name}' sees one value per channel, so it subtracts the value from itself: its output is exactly 0. "
+    )
+    if not own:
+        message += f"(Only with this batch of {used}; the file's is {requested}.) "
+        return view.finding("DYN004", layer, "info", message + "Run a larger --batch." + tail)
+    assumed = any(d.code == "shape-assumed" for d in view.result.degraded)
+    severity: Severity = "error" if view.trains and not assumed else "warning"
+    return view.finding("DYN004", layer, severity, message + "Use a larger batch or stored statistics." + tail)
+
+
+def _dead_channels(view: View, layer: LayerResult) -> Finding | None:
+    if layer.node.type not in RELU_FAMILY or not layer.node.bottoms:
+        return None
+    before, top = view.stats(layer.node.bottoms[0]), view.first(layer)
+    if before is None or top is None or top[0] in view.explained or top[1].per_channel < MIN_CHANNEL:
+        return None
+    stats = top[1]
+    if stats.all_zero or before.all_zero or len(before.zeros) != len(stats.zeros):
+        return None
+    dead = (stats.zeros == stats.per_channel) & (before.zeros != before.per_channel)
+    count, channels = int(dead.sum()), stats.channels
+    share = count / channels
+    if share < 0.1:
+        return None
+    severity: Severity = "warning" if share >= 0.5 and view.result.weights is None else "info"
+    constant = int((dead & before.constant_channels).sum())
+    why = f" {constant} of them hold one constant." if constant else ""
+    return view.finding(
+        "DYN006",
+        layer,
+        severity,
+        f"{count} of {channels} channels of '{layer.name}' are 0 for the whole batch (dead): all their inputs are "
+        f"negative.{why} Check the bias and the scale of its input.",
+    )

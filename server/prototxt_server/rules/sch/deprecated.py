@@ -90,7 +90,8 @@ class MixedDialects(Rule):
     GOOD = (Example(IMAGE + _NORM),)
     BAD = (
         Example(
-            block("AnnotatedData", "data", "", "data label", 'annotated_data_param { anno_type: "" }')
+            IMAGE
+            + block("PSROIPooling", "roi", "data data", "roi", "psroi_pooling_param { group_size: 7 }")
             + block("BatchNorm", "bn", "data", "bn", "batch_norm_param { scale_bias: true }"),
             dialect="auto",
         ),

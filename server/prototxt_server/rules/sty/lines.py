@@ -1,0 +1,143 @@
+"""STY002, STY003, STY008: blanks at the beginning and at the end of lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from prototxt_grammar.edits import Edit
+from prototxt_grammar.tree import Field, ListValue, Message
+from prototxt_net.finding import Finding, Fix
+from prototxt_server.rules.base import Example, Rule, rule
+from prototxt_server.rules.example_nets import IMAGE
+
+if TYPE_CHECKING:
+    from prototxt_server.analysis import Analysis
+
+_STEP = 2
+
+
+def _line_start(text: str, offset: int) -> int:
+    return max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
+
+
+def indents(analysis: Analysis) -> Iterator[tuple[int, int, int]]:
+    """(line start, where its first token stands, the depth it has) of each line that begins with a field or a close."""
+    text = analysis.tree.text
+
+    def visit(base: int, item: Field, depth: int) -> Iterator[tuple[int, int, int]]:
+        start = base + item.start
+        line = _line_start(text, start)
+        if not text[line:start].strip():
+            yield line, start, depth
+        value = item.value
+        items = value.items if isinstance(value, ListValue) else [value]
+        for message in items:
+            if isinstance(message, Message):
+                for inner in message.fields:
+                    yield from visit(base, inner, depth + 1)
+                close = base + message.end - 1
+                line = _line_start(text, close)
+                if message.closed and not text[line:close].strip():
+                    yield line, close, depth
+
+    for base, item in analysis.tree.fields():
+        yield from visit(base, item, 0)
+
+
+@rule
+class Indentation(Rule):
+    """Indentation that differs from the formatter's.
+
+    ## What it does
+    Reports lines that are not indented by two blanks for each message that they stand in. Off by default; the formatter
+    does the same.
+
+    ## Why is this bad?
+    Caffe does not mind. Readers see from the indentation where a layer ends, and so do repairs of missing brackets.
+
+    ## Fix safety
+    Safe: only blanks change.
+    """
+
+    code = "STY002"
+    name = "indent"
+    severity = "hint"
+    default_on = False
+    fix_safety = "safe"
+    GOOD = (Example(IMAGE),)
+    BAD = (Example(IMAGE.replace('  top: "data"', '    top: "data"'), fixed=IMAGE),)
+
+    def check_file(self, analysis: Analysis) -> Iterable[Finding]:
+        """One finding a line."""
+        text = analysis.tree.text
+        for line, start, depth in indents(analysis):
+            if text[line:start] != " " * (_STEP * depth):
+                fix = Fix("safe", "Indent it", (Edit(line, start, " " * (_STEP * depth)),))
+                message = f"indented by {start - line}, its depth asks for {_STEP * depth}."
+                yield self.in_file(analysis.file, message, line, start, fix=fix)
+
+
+@rule
+class TrailingSpace(Rule):
+    """Blanks at the end of a line.
+
+    ## What it does
+    Reports blanks before a line end. Off by default.
+
+    ## Why is this bad?
+    They make differences between versions that nobody sees.
+
+    ## Fix safety
+    Safe: they are deleted.
+    """
+
+    code = "STY003"
+    name = "trailing-space"
+    severity = "hint"
+    default_on = False
+    fix_safety = "safe"
+    GOOD = (Example(IMAGE),)
+    BAD = (Example(IMAGE.replace('top: "data"', 'top: "data"  '), fixed=IMAGE),)
+
+    def check_file(self, analysis: Analysis) -> Iterable[Finding]:
+        """One finding a line."""
+        for match in re.finditer(r"[ \t]+(?=\r|\n|\Z)", analysis.tree.text):
+            fix = Fix("safe", "Delete them", (Edit(match.start(), match.end(), ""),))
+            yield self.in_file(analysis.file, "trailing blanks.", match.start(), match.end(), fix=fix)
+
+
+@rule
+class TabMix(Rule):
+    """Tabs and blanks in one file.
+
+    ## What it does
+    Reports a file in which some lines are indented by tabs and some by blanks, once. Off by default.
+
+    ## Why is this bad?
+    How deep a line seems to stand depends on the editor.
+
+    ## Fix safety
+    Safe: tabs become two blanks for each message that the line stands in.
+    """
+
+    code = "STY008"
+    name = "tab-mix"
+    severity = "hint"
+    default_on = False
+    fix_safety = "safe"
+    GOOD = (Example(IMAGE), Example(IMAGE.replace("  ", "\t")))
+    BAD = (Example(IMAGE.replace('  top: "data"', '\ttop: "data"'), fixed=IMAGE),)
+
+    def check_file(self, analysis: Analysis) -> Iterable[Finding]:
+        """At most one finding, at the first line with a tab."""
+        text = analysis.tree.text
+        lines = [(line, start, depth) for line, start, depth in indents(analysis) if start > line]
+        tabbed = [item for item in lines if "\t" in text[item[0] : item[1]]]
+        if not tabbed or all(set(text[line:start]) == {"\t"} for line, start, _ in lines):
+            return
+        edits = tuple(Edit(line, start, " " * (_STEP * depth)) for line, start, depth in tabbed)
+        line, start, _ = tabbed[0]
+        message = f"tabs and blanks are mixed: {len(tabbed)} of {len(lines)} indented lines have tabs."
+        yield self.in_file(analysis.file, message, line, start, fix=Fix("safe", "Use blanks", edits))

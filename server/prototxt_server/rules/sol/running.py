@@ -1,0 +1,292 @@
+"""SOL008 to SOL013 and BN018: solver types, display, snapshots and the first test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from prototxt_net.batchnorm import TYPES as NORM_TYPES
+from prototxt_net.finding import Finding
+from prototxt_net.message import Bound
+from prototxt_server.rules.base import Example, rule
+from prototxt_server.rules.sol.common import SolverRule, erase, kind_of, number, solver, write
+
+if TYPE_CHECKING:
+    from prototxt_server.analysis import Analysis
+
+
+@rule
+class MomentumConflict(SolverRule):
+    """## What it does
+    Reports `momentum` with the solver types AdaGrad and RMSProp, and an `rms_decay` outside of [0, 1).
+
+    ## Why is this bad?
+    These types use no momentum, and Caffe aborts when one is given; so it does for an impossible rms_decay.
+
+    ## Fix safety
+    Safe: the type never used it.
+    """
+
+    code = "SOL008"
+    name = "momentum-conflict"
+    severity = "error"
+    fix_safety = "safe"
+    GOOD = (Example(solver(momentum=None, type='"RMSProp"', rms_decay="0.98")), Example(solver(type='"Adam"')))
+    BAD = (
+        Example(solver(type='"AdaGrad"'), fixed=solver(momentum=None, type='"AdaGrad"')),
+        Example(solver(solver_type="RMSPROP"), fixed=solver(momentum=None, solver_type="RMSPROP")),
+        Example(solver(momentum=None, type='"RMSProp"', rms_decay="1")),
+    )
+
+    def check_solver(self, analysis: Analysis, root: Bound) -> Iterable[Finding]:
+        """By type."""
+        kind = kind_of(root)
+        momentum = number(root, "momentum")
+        if kind in ("AdaGrad", "RMSProp") and momentum != 0:
+            yield self.on(
+                analysis,
+                "momentum",
+                f"{kind} does not use momentum; with {momentum:g} Caffe aborts. Delete it.",
+                aborts=True,
+                fix=erase(analysis, "safe", "momentum"),
+            )
+        if kind == "RMSProp" and root.has("rms_decay") and not 0 <= number(root, "rms_decay") < 1:
+            yield self.on(
+                analysis,
+                "rms_decay",
+                f"rms_decay must be at least 0 and less than 1, not {number(root, 'rms_decay'):g}; Caffe aborts.",
+                aborts=True,
+            )
+
+
+@rule
+class DebugWithoutDisplay(SolverRule):
+    """## What it does
+    Reports `debug_info: true` without a `display`.
+
+    ## Why is this bad?
+    Caffe prints the train net's debug lines only on the iterations that it displays. Without display there are none, so
+    the train net prints nothing (test nets still do).
+
+    ## Fix safety
+    Safe: only the log changes.
+    """
+
+    code = "SOL009"
+    name = "debug-without-display"
+    severity = "warning"
+    fix_safety = "safe"
+    GOOD = (Example(solver(debug_info="true")), Example(solver(display=None)))
+    BAD = (
+        Example(solver(display=None, debug_info="true"), fixed=solver(display=None, debug_info="true\ndisplay: 1")),
+        Example(solver(display="0", debug_info="true"), fixed=solver(display="1", debug_info="true")),
+    )
+
+    def check_solver(self, analysis: Analysis, root: Bound) -> Iterable[Finding]:
+        """Display 0 or absent."""
+        if root.get("debug_info") and number(root, "display") <= 0:
+            what = "0" if root.has("display") else "absent"
+            yield self.on(
+                analysis,
+                "debug_info",
+                f"debug_info prints only on displayed iterations and display is {what}: the train net prints "
+                "nothing. Set display: 1.",
+                fix=write(analysis, "safe", "display", "1", after="debug_info"),
+            )
+
+
+@rule
+class SnapshotPrefix(SolverRule):
+    """## What it does
+    Reports `snapshot` without `snapshot_prefix`.
+
+    ## Why is this bad?
+    Caffes before 2017, and most forks, abort. Later ones write the files next to the solver, under its name.
+
+    ## Fix safety
+    Safe: it writes the value that later Caffes derive.
+    """
+
+    code = "SOL010"
+    name = "snapshot-prefix"
+    severity = "warning"
+    fix_safety = "safe"
+    GOOD = (Example(solver()), Example(solver(snapshot=None, snapshot_prefix=None)))
+    BAD = (
+        Example(solver(snapshot_prefix=None), filename="solver.prototxt", fixed=solver(snapshot_prefix='"solver"')),
+        Example(solver(snapshot="100", snapshot_prefix=None), filename="solver.prototxt", dialect="ssd"),
+    )
+
+    def check_solver(self, analysis: Analysis, root: Bound) -> Iterable[Finding]:
+        """A snapshot interval without a prefix."""
+        if number(root, "snapshot") > 0 and not root.get("snapshot_prefix"):
+            stem = PurePath(analysis.source.path).stem if analysis.source.path not in ("", "-") else ""
+            yield self.on(
+                analysis,
+                "snapshot",
+                "snapshot is on without snapshot_prefix: Caffes before 2017 abort, later ones write next to the solver "
+                "file. Set it.",
+                fix=write(analysis, "safe", "snapshot_prefix", f'"{stem}"', after="snapshot") if stem else None,
+            )
+
+
+@rule
+class RegularizationType(SolverRule):
+    """## What it does
+    Reports a `regularization_type` other than L1 and L2.
+
+    ## Why is this bad?
+    Caffe aborts at the first update that applies weight decay: "Unknown regularization type".
+
+    ## Fix safety
+    Unsafe: L2, the default, is a guess.
+    """
+
+    code = "SOL011"
+    name = "regularization-type"
+    severity = "error"
+    fix_safety = "unsafe"
+    GOOD = (
+        Example(solver(regularization_type='"L1"')),
+        Example(solver(weight_decay="0", regularization_type='"none"')),
+    )
+    BAD = (
+        Example(solver(regularization_type='"l2"'), fixed=solver(regularization_type='"L2"')),
+        Example(solver(regularization_type='"ridge"')),
+    )
+
+    def check_solver(self, analysis: Analysis, root: Bound) -> Iterable[Finding]:
+        """Not asked without weight decay."""
+        value = str(root.get("regularization_type") or "L2")
+        if value not in ("L1", "L2") and number(root, "weight_decay") != 0:
+            new = value.upper() if value.upper() in ("L1", "L2") else "L2"
+            yield self.on(
+                analysis,
+                "regularization_type",
+                f"regularization_type `{value}` is unknown (L1 or L2); Caffe aborts at the first update.",
+                aborts=True,
+                fix=write(analysis, "unsafe", "regularization_type", f'"{new}"'),
+            )
+
+
+@rule
+class AverageLoss(SolverRule):
+    """## What it does
+    Reports an `average_loss` below 1.
+
+    ## Why is this bad?
+    Caffe aborts when it makes the solver: it is the number of losses that a displayed one is the mean of.
+
+    ## Fix safety
+    Safe: without the field the last loss is displayed.
+    """
+
+    code = "SOL012"
+    name = "iter-size-average"
+    severity = "error"
+    fix_safety = "safe"
+    GOOD = (Example(solver(average_loss="20")), Example(solver(iter_size="4")))
+    BAD = (
+        Example(solver(average_loss="0"), fixed=solver()),
+        Example(solver(average_loss="-1", display="100"), fixed=solver(display="100")),
+    )
+
+    def check_solver(self, analysis: Analysis, root: Bound) -> Iterable[Finding]:
+        """Written values."""
+        if root.has("average_loss") and number(root, "average_loss") < 1:
+            yield self.on(
+                analysis,
+                "average_loss",
+                f"average_loss is {number(root, 'average_loss'):g} and must be at least 1; Caffe aborts. Delete it.",
+                aborts=True,
+                fix=erase(analysis, "safe", "average_loss"),
+            )
+
+
+@rule
+class SolverTypeBoth(SolverRule):
+    """## What it does
+    Reports a solver with both `type` and the older `solver_type`.
+
+    ## Why is this bad?
+    Caffe refuses to guess which of the two counts and aborts.
+
+    ## Fix safety
+    Safe where the two agree, else unsafe. `type` is kept.
+    """
+
+    code = "SOL013"
+    name = "solver-type-both"
+    severity = "error"
+    fix_safety = "safe"
+    GOOD = (Example(solver(type='"Adam"')), Example(solver(solver_type="ADAM")))
+    BAD = (
+        Example(solver(type='"Adam"', solver_type="ADAM"), fixed=solver(type='"Adam"')),
+        Example(solver(type='"Nesterov"', solver_type="NESTEROV")),
+    )
+
+    def check_solver(self, analysis: Analysis, root: Bound) -> Iterable[Finding]:
+        """Both written."""
+        if not (root.has("type") and root.has("solver_type")):
+            return
+        old = Bound(root.type, analysis.file.schema, {"solver_type": root.entries["solver_type"]}, None)
+        agree = kind_of(old) == str(root.get("type"))
+        yield self.on(
+            analysis,
+            "solver_type",
+            "`type` and `solver_type` are both set; Caffe refuses the solver. Keep `type`.",
+            aborts=True,
+            fix=erase(analysis, "safe" if agree else "unsafe", "solver_type"),
+        )
+
+
+_BN_NET = (
+    '{\n  layer { name: "d" type: "Data" top: "d" data_param { source: "x" batch_size: 8 } }\n'
+    '  layer { name: "bn" type: "BatchNorm" bottom: "d" top: "bn" }\n}'
+)
+
+_OWN = {"net": None, "net_param": _BN_NET}
+
+
+@rule
+class IterationZeroTest(SolverRule):
+    """## What it does
+    Says that the test before the first iteration is meaningless for a net with BatchNorm that starts from scratch.
+
+    ## Why is this bad?
+    It is harmless but misleading: the statistics are still empty, every BatchNorm multiplies its input by 316, and the
+    first test loss is often near 87.3.
+
+    ## Fix safety
+    Safe: `test_initialization: false` skips that one test.
+    """
+
+    code = "BN018"
+    name = "bn-iter0-test-garbage"
+    severity = "info"
+    fix_safety = "safe"
+    GOOD = (Example(solver()), Example(solver(**_OWN, test_initialization="false")))
+    BAD = (
+        Example(solver(**_OWN).replace("net_param: ", "net_param ")),
+        Example(solver(**_OWN, test_interval="10"), dialect="ssd"),
+    )
+
+    def check_solver(self, analysis: Analysis, root: Bound) -> Iterable[Finding]:
+        """Nets that stand in the solver itself."""
+        if number(root, "test_interval") <= 0 or not root.get("test_initialization") or root.has("weights"):
+            return
+        if not root.entries.get("test_iter") or not self._has_norm(root):
+            return
+        yield self.on(
+            analysis,
+            "test_interval",
+            "the test before iteration 1 is meaningless: BatchNorm statistics are still empty, and the loss is often "
+            "near 87.3. Skip it with test_initialization: false.",
+            fix=write(analysis, "safe", "test_initialization", "false", after="test_interval"),
+        )
+
+    @staticmethod
+    def _has_norm(root: Bound) -> bool:
+        nets = [net for name in ("net_param", "train_net_param") for net in root.all(name)]
+        return any(layer.get("type") in NORM_TYPES for net in nets for layer in net.all("layer"))

@@ -60,7 +60,7 @@ const SETTINGS = {
   'workbench.secondarySideBar.defaultVisibility': 'hidden', 'chat.disableAIFeatures': true,
   'telemetry.telemetryLevel': 'off', 'update.mode': 'none', 'git.enabled': false,
   'extensions.autoCheckUpdates': false, 'extensions.autoUpdate': false, 'extensions.ignoreRecommendations': true,
-  'editor.minimap.enabled': false, 'editor.hover.delay': 100, 'editor.cursorBlinking': 'solid', 'editor.occurrencesHighlight': 'off',
+  'editor.minimap.enabled': false, 'editor.hover.delay': 100, 'editor.cursorBlinking': 'solid', 'editor.stickyScroll.enabled': false, 'editor.occurrencesHighlight': 'off',
   'files.autoSave': 'off',                                                          // the web build's default is afterDelay
 };
 
@@ -178,7 +178,8 @@ export class VSCode {
     const rows = this.page.locator('.monaco-hover:visible .hover-row');
     return until(async () => {
       await this.page.mouse.move(2, 2);                                             // leave the word, or a second hover never fires
-      await this.word(w, n).hover({ timeout: 2000 });
+      const box = await this.word(w, n).boundingBox({ timeout: 2000 });
+      await this.page.mouse.move(box.x + box.width / 4, box.y + box.height / 2);    // not hover(): the cursor may stand in the middle
       await rows.first().waitFor({ timeout: 2000 });
       await until(async () => !/Loading/.test(await rows.first().innerText({ timeout: 1000 })), { timeout: 5000, what: 'hover text' });
       return plain((await rows.allInnerTexts()).join('\n---\n'));
@@ -206,11 +207,12 @@ export class VSCode {
   quickFixClosed() { return until(async () => await this.page.locator('.action-widget:visible').count() === 0, { what: 'quick fix menu closed' }); }
 
   // ---- panels
+  /** One line of text per row: message, source(code), [Ln, Col]. */
   async problems() {
     const panel = this.page.locator('.markers-panel:visible');
     if (!await panel.count()) await this.command('Problems: Focus on Problems View');
     await panel.waitFor();
-    return this.page.locator('.markers-panel .monaco-list-row').evaluateAll((rs) => rs.map((r) => r.getAttribute('aria-label') ?? r.textContent));
+    return (await this.page.locator('.markers-panel .monaco-list-row').allInnerTexts()).map((t) => plain(t).replace(/\s+/g, ' '));
   }
   notifications() { return this.page.locator('.notifications-toasts .notification-list-item-message').allInnerTexts(); }
 

@@ -21,7 +21,8 @@ from prototxt_gpu_check.layout import count
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX2 = np.uint64(0x94D049BB133111EB)
-_PIECE = 1 << 18
+_PIECE = 1 << 15
+_LANES = np.uint64(0x0000FFFF0000FFFF)
 
 UNIFORM, NORMAL = 0, 1
 _UNIFORM_STEPS = float(1 << 24)
@@ -67,19 +68,38 @@ def stream(seed: int, *key: object) -> int:
 def raw(n: int, seed: int, kind: int, scale: float, shift: float) -> npt.NDArray[np.float32]:
     """NumPy's twin of the kernel `fill`: v*scale + shift with v a 24-bit uniform or a sum of four 16-bit uniforms."""
     out = np.empty(n, np.float32)
-    s, t = np.float32(scale), np.float32(shift)
+    size = min(n, _PIECE)
+    count_up = np.arange(size, dtype=np.uint64) * _STEP
+    z, w = np.empty(size, np.uint64), np.empty(size, np.uint64)
     for start in range(0, n, _PIECE):
         stop = min(start + _PIECE, n)
-        with np.errstate(over="ignore"):
-            z = np.uint64(seed) + np.arange(start, stop, dtype=np.uint64) * _STEP
-            z = (z ^ (z >> np.uint64(30))) * _MIX1
-            z = (z ^ (z >> np.uint64(27))) * _MIX2
-            z ^= z >> np.uint64(31)
+        if stop - start < size:
+            z, w, count_up = z[: stop - start], w[: stop - start], count_up[: stop - start]
+        base = np.uint64((seed + start * int(_STEP)) & 0xFFFFFFFFFFFFFFFF)
+        np.add(count_up, base, out=z)
+        for shift_by, factor in ((np.uint64(30), _MIX1), (np.uint64(27), _MIX2)):
+            np.right_shift(z, shift_by, out=w)
+            np.bitwise_xor(z, w, out=z)
+            np.multiply(z, factor, out=z)
+        np.right_shift(z, np.uint64(31), out=w)
+        np.bitwise_xor(z, w, out=z)
         if kind == UNIFORM:
-            v = (z >> np.uint64(40)).astype(np.int32) - np.int32(1 << 23)
+            np.right_shift(z, np.uint64(40), out=z)
+            centre = np.int64(1 << 23)
         else:
-            v = z.view(np.uint16).reshape(-1, 4).astype(np.int32).sum(axis=1, dtype=np.int32) - np.int32(131070)
-        out[start:stop] = v.astype(np.float32) * s + t
+            # Two 16-bit lanes are added at a time, then the two sums.
+            np.right_shift(z, np.uint64(16), out=w)
+            np.bitwise_and(w, _LANES, out=w)
+            np.bitwise_and(z, _LANES, out=z)
+            np.add(z, w, out=z)
+            np.right_shift(z, np.uint64(32), out=w)
+            np.add(z, w, out=z)
+            np.bitwise_and(z, np.uint64(0xFFFFFFFF), out=z)
+            centre = np.int64(131070)
+        piece = out[start:stop]
+        piece[...] = z.view(np.int64) - centre
+        piece *= np.float32(scale)
+        piece += np.float32(shift)
     return out
 
 

@@ -90,7 +90,8 @@ class Stats:
     @property
     def mean(self) -> float | None:
         """Mean over the finite elements."""
-        return float(self.total.sum()) / self._finite if self._finite else None
+        with np.errstate(invalid="ignore"):
+            return float(self.total.sum()) / self._finite if self._finite else None
 
     @property
     def std(self) -> float | None:
@@ -99,9 +100,11 @@ class Stats:
         if not n:
             return None
         finite = self.per_channel - self.nans - self.infs
-        means = np.divide(self.total, finite, out=np.zeros_like(self.total), where=finite > 0)
-        between = float((finite * (means - self.total.sum() / n) ** 2).sum())
-        return math.sqrt(max(0.0, (float(self.spread.sum()) + between) / n))
+        with np.errstate(all="ignore"):  # the sums of exploding values may be infinite
+            means = np.divide(self.total, finite, out=np.zeros_like(self.total), where=finite > 0)
+            between = float((finite * (means - self.total.sum() / n) ** 2).sum())
+            variance = (float(self.spread.sum()) + between) / n
+        return math.sqrt(variance) if variance >= 0 else math.nan
 
     @property
     def rms(self) -> float | None:

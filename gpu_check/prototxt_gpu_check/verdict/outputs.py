@@ -58,13 +58,14 @@ def _data(view: View, layer: LayerResult) -> Iterator[Finding]:
 def _softmax_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
     facts = layer.facts
     valid, floored, classes = int(facts["valid"]), int(facts["floored"]), int(facts["classes"])
-    bad = facts.get("bad_labels", ())
-    if bad:
+    # Caffe truncates a label to an integer, so only the range matters.
+    outside = [v for v in facts.get("bad_labels", ()) if not -1 < v < classes]
+    if outside:
         yield view.finding(
             "DYN025",
             layer,
             "error",
-            f"{len(bad)} labels are no class of 0..{classes - 1} (for example {bad[0]:g}): the loss reads foreign "
+            f"{len(outside)} labels are no class of 0..{classes - 1} (such as {outside[0]:g}): the loss reads foreign "
             "memory. Fix the labels or num_output.",
         )
     scores = layer.node.bottoms[0]

@@ -116,7 +116,7 @@ class TrainTestTransform(Rule):
             return
         for field in _COMPARED:
             a, b = self._said(train, field), self._said(test, field)
-            if a == b:
+            if a == b or (field == "crop_size" and self._same_size(train, test)):
                 continue
             yield self.at(
                 test,
@@ -132,6 +132,12 @@ class TrainTestTransform(Rule):
     def _source(net: PhaseNet) -> Node | None:
         found = list(net.of_type(*IMAGE_SOURCES))
         return found[0] if len(found) == 1 else None
+
+    @staticmethod
+    def _same_size(a: Node, b: Node) -> bool:
+        """Whether both make images of the same known size, one by cropping and one by resizing."""
+        sizes = [node.tops[0].shape[2:] for node in (a, b) if node.tops and node.tops[0].shape is not None]
+        return len(sizes) == 2 and sizes[0] == sizes[1] and all(isinstance(dim, int) for dim in sizes[0])
 
     @staticmethod
     def _said(node: Node, field: str) -> tuple[object, ...]:

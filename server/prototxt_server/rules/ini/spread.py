@@ -167,7 +167,9 @@ class GaussianScale(Rule):
         for node in trained_weights(net):
             filler = filler_of(node)
             inputs = fan_in(node)
-            if filler is None or filler.get("type") != "gaussian" or not filler.has("std") or inputs is None:
+            if filler is None or filler.get("type") != "gaussian" or not filler.has("std") or filler.has("sparse"):
+                continue
+            if inputs is None:
                 continue
             std = float(filler.get("std"))
             gain = std * math.sqrt(inputs)

@@ -84,7 +84,9 @@ class TestIterCount(SolverRule):
     )
 
     def check_solver(self, analysis: Analysis, root: Bound) -> Iterable[Finding]:
-        """As Solver::InitTestNets counts."""
+        """As Solver::InitTestNets counts, which no solver without a training net reaches (SOL001)."""
+        if not any(root.has(field) for field in _TRAINING):
+            return
         listed = _count(root, "test_net", "test_net_param")
         given = _count(root, "test_iter")
         shared = bool(_count(root, "net", "net_param"))

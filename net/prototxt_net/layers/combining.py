@@ -254,7 +254,7 @@ class Filter(LayerType):
 
     def set_up(self, s: Context) -> None:
         """At set-up every sample counts as selected."""
-        selector = s.bottoms[-1]
+        selector = s.bottoms[-1] if s.bottoms else None
         if selector is not None:
             s.expect(
                 all(not isinstance(dim, int) or dim == 1 for dim in selector[1:]),

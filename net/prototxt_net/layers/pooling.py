@@ -210,7 +210,7 @@ class SpatialPyramidPooling(LayerType):
         if height == 1:
             s.top((*shape[:2], 1, 1))
             return
-        if not height:
+        if not 0 < height < 16:  # nobody's; 2^height would soon leave the range of Caffe's integers
             s.top(None)
             return
         bins: Dim = 0

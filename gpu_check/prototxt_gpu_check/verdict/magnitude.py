@@ -70,7 +70,7 @@ def _empty_statistics(view: View) -> Iterator[Finding]:
         advice = "That is how every fresh net runs with stored statistics; load weights, or check the TRAIN phase."
     for layer in empty:
         for blob, _ in view.own(layer):
-            view.explain(blob)
+            view.explain(blob, severity)
     yield view.finding(
         "DYN012",
         first,
@@ -104,7 +104,7 @@ def _nonfinite(view: View) -> Iterator[Finding]:
                 f"weights are finite. {_nonfinite_cause(view, layer)}{_consequences(view, blob)}",
             )
         for top, _ in view.own(layer):
-            view.explain(top)
+            view.explain(top, "warning")
 
 
 def _passes_on(view: View, layer: LayerResult) -> bool:
@@ -178,7 +178,7 @@ def _growth(view: View) -> Iterator[Finding]:
                 f"Activations grow {rms / data:.3g} times from the data to '{blob.name}' (up to {largest:.3g}): "
                 "an overflow is near. Check fillers and BatchNorm statistics.",
             )
-            view.explain(blob)
+            view.explain(blob, "warning")
         elif rms < VANISHED * data and not _by_design(layer):
             yield view.finding(
                 "DYN013",
@@ -187,7 +187,7 @@ def _growth(view: View) -> Iterator[Finding]:
                 f"Activations shrink to {rms / data:.3g} of the data at '{blob.name}': the signal vanishes. Use msra "
                 "fillers or BatchNorm.",
             )
-            view.explain(blob)
+            view.explain(blob, "warning")
 
 
 def _by_design(layer: LayerResult) -> bool:

@@ -69,6 +69,7 @@ def _softmax_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
             "memory. Fix the labels or num_output.",
         )
     scores = layer.node.bottoms[0]
+    assert scores is not None
     stats = view.stats(scores)
     explained = scores in view.explained
     if not layer.tops or stats is None:
@@ -83,7 +84,7 @@ def _softmax_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
         yield view.finding(
             "DYN020",
             layer,
-            "warning",
+            "info" if view.explained.get(scores) == "info" else "warning",
             f"Loss {loss:.6g} is the floor -ln(FLT_MIN) = 87.3365: the true class has probability 0 in every sample "
             f"({cause}). Look for a missing input scale, too large fillers or empty BatchNorm statistics.",
         )
@@ -95,7 +96,7 @@ def _softmax_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
             f"{100 * floored / valid:.3g}% of the samples are at the loss floor (87.34 each): the scores are far too "
             "large. Check the scale of the input and the fillers.",
         )
-    elif (stats.rms or 0.0) < CONSTANT_LOGITS and classes > 1 and "NONE" not in _mode(layer):
+    elif not explained and (stats.rms or 0.0) < CONSTANT_LOGITS and classes > 1 and "NONE" not in _mode(layer):
         chance = math.log(classes)
         if abs(loss - chance) <= NEAR_CHANCE * chance:
             yield view.finding(

@@ -40,13 +40,13 @@ NO_SIGNAL = frozenset(
 
 
 class View:
-    """Statistics by blob version; `explained` collects blobs whose trouble has a finding (or a known reason) above."""
+    """Statistics by blob version; `explained` collects blobs whose trouble has a finding above, with its severity."""
 
     def __init__(self, result: ForwardResult) -> None:
         self.result = result
         self.layers = [layer for layer in result.layers if layer.checked]
         self.tops: dict[Blob, BlobResult] = {}
-        self.explained: set[Blob] = set()
+        self.explained: dict[Blob, Severity] = {}
         for layer in self.layers:
             for blob, top in zip(layer.node.tops, layer.tops, strict=False):
                 self.tops[blob] = top
@@ -77,19 +77,20 @@ class View:
         for blob, top in zip(layer.node.tops, layer.tops, strict=False):
             yield blob, top.stats
 
-    def explain(self, blob: Blob, *, through_joins: bool = True) -> None:
-        """Mark a blob and what is computed from it as explained.
+    def explain(self, blob: Blob, severity: Severity, *, through_joins: bool = True) -> None:
+        """Mark a blob and what is computed from it as explained by a finding of that severity.
 
         through_joins: a layer with one explained bottom carries the trouble on (NaN, explosion); False: only one whose
         bottoms are all explained does (a zero beside another branch is no trouble).
         """
-        self.explained.add(blob)
+        self.explained.setdefault(blob, severity)
         for layer in self.layers:
             if layer.node.position <= blob.producer.position:
                 continue
             hit = [b in self.explained for b in layer.node.bottoms]
             if hit and (any(hit) if through_joins else all(hit)):
-                self.explained.update(layer.node.tops)
+                for top in layer.node.tops:
+                    self.explained.setdefault(top, severity)
 
     def below(self, blob: Blob, holds: Callable[[Stats], bool]) -> int:
         """How many layers downstream of a blob have a top for which `holds`, through unbroken chains of such layers."""

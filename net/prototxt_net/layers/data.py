@@ -59,12 +59,11 @@ def batch(s: Context, message: str, *, aborts: bool = False) -> int:
     """batch_size; DAT007 where it is 0 or missing."""
     p = s.param(message)
     size = whole(p, "batch_size", 0)
+    given = "batch_size is 0" if p.has("batch_size") else "has no batch_size (default 0)"
     s.expect(
         size > 0,
         "DAT007",
-        f"{s.name} has no batch_size (default 0): "
-        + ("Caffe aborts" if aborts else "all blobs are empty")
-        + ". Set it.",
+        f"{s.name}: {given}; " + ("Caffe aborts" if aborts else "all blobs are empty") + ". Set it.",
         f"{message}.batch_size",
         aborts=aborts,
         severity="error" if aborts else "warning",

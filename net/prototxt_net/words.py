@@ -10,6 +10,7 @@ from prototxt_grammar.tree import Field
 from prototxt_net.finding import Problem, Related
 from prototxt_net.schema import load
 from prototxt_net.schema.model import FieldType, Schema
+from prototxt_net.upgrade import V1_TYPES
 
 _WANTED = {
     "integer": "an integer", "float": "a number", "bool": "true or false", "string": "a quoted string",
@@ -90,7 +91,7 @@ def _value_type(problem: Problem, schema: Schema) -> Problem:
     elif reason == "range" and type_.kind != "bool":
         wanted = f"a value of type {type_.kind}"
     else:
-        wanted = _WANTED.get(reason, type_.kind)
+        wanted = _WANTED["bool"] if type_.kind == "bool" else _WANTED.get(reason, type_.kind)
     if reason == "integer" and type_.kind.startswith("u"):
         wanted = "an integer that is not negative"
     suggestion = _suggestion(type_, found, reason, schema)
@@ -104,7 +105,7 @@ def _suggestion(type_: FieldType, found: str, reason: str, schema: Schema) -> st
     """A rewrite that keeps the evident meaning, "" when there is none."""
     inner = found[1:-1] if len(found) >= 2 and found[0] in "\"'" and found[-1] == found[0] else ""
     if reason == "string" and found.replace("_", "").isalnum():
-        return f'"{found}"'
+        return f'"{V1_TYPES.get(found, found)}"' if type_.name == "type" else f'"{found}"'
     if reason == "integer":
         text = inner or found
         try:

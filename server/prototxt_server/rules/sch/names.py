@@ -25,6 +25,17 @@ def _rename(problem: Problem, new: object, quote: str = "") -> Fix | None:
     return Fix("unsafe", f"Write `{new}`", (Edit(problem.start, problem.end, text),))
 
 
+def misspelt(analysis: Analysis, offset: int, field: str) -> bool:
+    """Whether the top-level block around `offset` has an unknown field whose nearest known name is `field`."""
+    for base, block in analysis.tree.fields():
+        start, end = base + block.start, base + block.end
+        if start <= offset < end:
+            return any(
+                start <= problem.start < end and problem.data.get("near") == field for problem in analysis.file.problems
+            )
+    return False
+
+
 @rule
 class UnknownField(ProblemRule):
     """A field that this Caffe does not have.
@@ -212,6 +223,10 @@ class MissingType(ProblemRule):
     severity = "error"
     GOOD = (Example(IMAGE),)
     BAD = (Example(IMAGE + 'layer { name: "relu" bottom: "data" top: "data" }\n'),)
+
+    def takes(self, analysis: Analysis, problem: Problem) -> bool:
+        """Not where a misspelt `type` has been reported already."""
+        return not misspelt(analysis, problem.start, "type")
 
 
 @rule

@@ -13,6 +13,7 @@ from prototxt_server.rules.base import Example, rule
 from prototxt_server.rules.editing import delete_entry, insert_after, insert_into
 from prototxt_server.rules.example_nets import CONV, IMAGE, LABELLED
 from prototxt_server.rules.local import LayerRule
+from prototxt_server.rules.sch.names import misspelt
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
@@ -211,11 +212,14 @@ class MissingName(LayerRule):
     BAD = (Example(IMAGE + CONV.replace('  name: "conv"\n', "")),)
 
     def suspects(self, layer: LayerDef) -> bool:
-        """No name."""
-        return not layer.name
+        """No name, and none that could not be read."""
+        entry = layer.bound.entry("name")
+        return not layer.name and (entry is None or entry.ok)
 
     def check_layer(self, layer: Layer, analysis: Analysis) -> Iterable[Finding]:
-        """One finding."""
+        """One finding, unless a misspelt `name` has been reported already."""
+        if misspelt(analysis, layer.base + layer.definition.node.start, "name"):
+            return
         message = (
             "a layer without a name cannot be found by weight loading, by the test net that takes the trained weights, or "
             "in logs. Name it."

@@ -47,11 +47,13 @@ def parse_clean(text: str) -> list[Field] | None:
         kind = match.lastindex or 0
         if kind < _LIST:  # a string, a number or a word
             name, value = match.group(1, kind)
-            start, colon = match.start(1), match.start(2)
-            if colon < 0:
-                return None
-            at, end = match.span(kind)
-            last = Field(name, start, start + len(name), colon, Scalar(_KINDS[kind - 2], value, at, end), end)
+            start, end = match.start(1), match.end()
+            colon = name_end = start + len(name)
+            if text[colon] != ":":
+                colon = match.start(_COLON)
+                if colon < 0:
+                    return None
+            last = Field(name, start, name_end, colon, Scalar(_KINDS[kind - 2], value, end - len(value), end), end)
             add(last)
         elif kind == _OPEN:
             name, bracket = match.group(1, kind)

@@ -169,6 +169,13 @@ class Scan:
             if len(written) > 1 and written[-1] in CLOSERS:
                 written = written[:-1].rstrip(" \t")
         end = start + len(written)
+        broken = _expressions().broken_string.match(self.text, start)
+        if broken:  # its other quote is in the next line
+            self._report("unterminated-string", start, end, self.text[start], self.text[start:end], end)
+            self._add("bad", start, broken.end())
+            self._count_lines(start, broken.end())
+            self._first = False
+            return broken.end()
         last = self.text[end - 1]
         if end - start > 1 and LOOKALIKES.get(last) in ("'", '"'):
             self._report("bad-char", end - 1, end, LOOKALIKES[last], last)
@@ -255,6 +262,7 @@ class _Expressions:
     number_head: re.Pattern[str]
     glued_key: re.Pattern[str]
     bad_word: re.Pattern[str]
+    broken_string: re.Pattern[str]
     odd: re.Pattern[str]
     quoted: dict[str, re.Pattern[str]]
 
@@ -288,6 +296,7 @@ def _expressions() -> _Expressions:
         number_head=re.compile(bad["NUMBER_HEAD"]),
         glued_key=re.compile(rf"{name}[ \t]*+[:{{<]"),
         bad_word=re.compile(rf"{part}(?:(?!//|/\*|[{stops}]){part})*+"),
+        broken_string=re.compile(bad["BROKEN_STRING"]),
         odd=re.compile(r"[^\sA-Za-z0-9_{}<>\[\]:,;#\"'=\0]++"),
         quoted={meant: re.compile(f"[{same}][^\n{same}]*+[{same}]") for meant, same in quotes.items()},
     )

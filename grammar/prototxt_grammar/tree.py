@@ -65,7 +65,7 @@ class Field:
 
     start, name_end: the name. colon: offset of `:` or -1. value: None where the text stops after `name` or `name:`
     (a half-typed line). end: behind the value (or the name or colon where there is none), the optional separator
-    `,`/`;` excluded; sep: offset of that separator or -1. An extension name or a field number used as a name keeps
+    `,`/`;` excluded; sep: offset of that separator or -1. An extension name keeps
     its text as written.
     """
 

@@ -209,7 +209,7 @@ extern "C" __global__ void unary(const float* __restrict__ x, float* __restrict_
       case 7: v = v > 0.f ? v + logf(1.f + expf(-v)) : logf(1.f + expf(v)); break;
       case 8: v = v > a ? 1.f : 0.f; break;
       case 9: v = v > 0.f ? v : a * (expf(v) - 1.f); break;
-      case 10: v = fmaxf(fminf(v, b), a); break;
+      case 10: v = v > a ? (v < b ? v : b) : a; break;  // a NaN becomes the lower bound
       case 11: v = b * v + c; break;
       case 12: v = v * (0.5f * tanhf(0.5f * a * v) + 0.5f); break;
     }

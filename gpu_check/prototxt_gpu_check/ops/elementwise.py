@@ -59,8 +59,7 @@ def _elu(x: Array, y: Array, a: np.float32, p: np.float32, q: np.float32) -> Non
 
 
 def _clip(x: Array, y: Array, a: np.float32, p: np.float32, q: np.float32) -> None:
-    # fmin and fmax: a NaN becomes the upper, then stays within the bounds, as in Caffe it becomes the lower one.
-    y[...] = np.where(np.isnan(x), a, np.fmax(np.fmin(x, p), a))
+    y[...] = np.where(x > a, np.minimum(x, p), a)  # a NaN becomes the lower bound
 
 
 def _swish(x: Array, y: Array, a: np.float32, p: np.float32, q: np.float32) -> None:

@@ -23,6 +23,7 @@ class _Convolving(LayerType):
 
     def set_up(self, s: Context) -> None:
         """Weight (out, in/group, kernel...) for Convolution, (in, out/group, kernel...) for Deconvolution."""
+        s.macs(None)  # until the sizes are known
         p = s.param(P)
         shape = s.bottom()
         bias = bool(p.get("bias_term"))
@@ -33,7 +34,6 @@ class _Convolving(LayerType):
             s.blob("weight", None, f"{P}.weight_filler")
             if bias:
                 s.blob("bias", (outputs,), f"{P}.bias_filler")
-            s.macs(None)
             return
         window = read_window(s, len(shape) - axis - 1)
         channels = shape[axis]

@@ -28,6 +28,7 @@ class InnerProduct(LayerType):
 
     def set_up(self, s: Context) -> None:
         """Weight (num_output, K), K the product of the sizes from `axis` on."""
+        s.macs(None)  # until the sizes are known
         p = s.param("inner_product_param")
         outputs = whole(p, "num_output", 0)
         s.require(
@@ -42,7 +43,6 @@ class InnerProduct(LayerType):
         inputs = None if shape is None or axis is None else product(shape[axis:])
         declare_weights(s, "inner_product_param", outputs, inputs, transpose=bool(p.get("transpose")))
         if shape is None or axis is None or inputs is None:
-            s.macs(None)
             return
         s.expect(
             not p.get("bias_term") or product(shape[:axis]) != 0,

@@ -34,6 +34,7 @@ class _Recurrent(LayerType):
 
     def set_up(self, s: Context) -> None:
         """Top (T, N, num_output); exposed states (1, N, num_output)."""
+        s.macs(None)  # until the sizes are known
         outputs = whole(s.param(P), "num_output", 0)
         s.require(outputs > 0, "SHP005", f"{s.name} has no num_output; Caffe aborts. Set it.", f"{P}.num_output")
         exposed = self._exposed(s.layer)
@@ -42,7 +43,6 @@ class _Recurrent(LayerType):
         x, extra = s.bottom(0), s.bottom(2) if static else None
         self._weights(s, outputs, count(x, 2), count(extra, 1), static)
         if x is None:
-            s.macs(None)
             return
         time, samples = x[0], x[1]
         state = (1, samples, outputs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prototxt_net.flow import Family, family, frozen, upstream
+from prototxt_net.flow import Family, family, meant_frozen, upstream
 from prototxt_net.message import Bound
 from prototxt_net.net import Node, PhaseNet
 
@@ -195,7 +195,7 @@ def in_frozen_region(net: PhaseNet, node: Node) -> bool:
     if blob is None or upstream(net).get(blob) not in ("frozen", "data"):
         return False
     scale = pair(node)
-    return scale is None or frozen(net, scale)
+    return scale is None or meant_frozen(net, scale)
 
 
 def behind_frozen_layer(net: PhaseNet, node: Node) -> bool:

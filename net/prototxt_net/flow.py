@@ -174,11 +174,23 @@ def frozen(net: PhaseNet, node: Node) -> bool:
     return bool(own) and all(lr(net, node, i) == 0 for i in own)
 
 
+def meant_frozen(net: PhaseNet, node: Node) -> bool:
+    """Whether the layer is frozen, or would be if its author had not left out blocks (FRZ002).
+
+    All blocks that are given say 0. What stands around such a layer is judged by the evident intention.
+    """
+    if frozen(net, node):
+        return True
+    given = len(node.layer.definition.bound.entries.get("param", ()))
+    own = [i for i in weights(node) if i < given]
+    return bool(own) and all(lr(net, node, i) == 0 for i in own)
+
+
 def any_frozen(net: PhaseNet) -> bool:
-    """Whether some layer of the net is frozen."""
+    """Whether some layer of the net is frozen, or meant to be."""
     known: bool | None = net.facts.get("any frozen")
     if known is None:
-        known = net.facts["any frozen"] = any(frozen(net, node) for node in net.nodes)
+        known = net.facts["any frozen"] = any(meant_frozen(net, node) for node in net.nodes)
     return known
 
 
@@ -190,8 +202,8 @@ Upstream: TypeAlias = Literal["frozen", "trainable", "data", "unknown"]
 def upstream(net: PhaseNet) -> dict[Blob, Upstream]:
     """For each blob version, the nearest layers with weights above it, looking through layers without.
 
-    frozen: all of them are frozen; trainable: one is not; data: there are none; unknown: a layer that nobody has
-    described stands between.
+    frozen: all of them are frozen, or meant to be; trainable: one is not; data: there are none; unknown: a layer that
+    nobody has described stands between.
     """
     table: dict[Blob, Upstream] | None = net.facts.get("upstream")
     if table is None:
@@ -205,7 +217,7 @@ def upstream(net: PhaseNet) -> dict[Blob, Upstream]:
 
 def _upstream_of(net: PhaseNet, node: Node, table: dict[Blob, Upstream]) -> Upstream:
     if weights(node):
-        return "frozen" if frozen(net, node) else "trainable"
+        return "frozen" if meant_frozen(net, node) else "trainable"
     if not node.bottoms:
         return "data"
     if entry_of(node.layer.definition.type, net.dialect) is None:

@@ -17,7 +17,7 @@ from prototxt_net.batchnorm import (
     phase_of,
 )
 from prototxt_net.finding import Finding
-from prototxt_net.flow import any_frozen, dialects_of, frozen, trainable
+from prototxt_net.flow import any_frozen, dialects_of, meant_frozen, trainable
 from prototxt_net.net import Node, PhaseNet
 from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.bn.edits import drop, fix, put
@@ -81,7 +81,7 @@ class TrainGlobalStats(Rule):
             if phase_of(net, node) == "TEST" or in_frozen_region(net, node):
                 continue
             partner = pair(node)
-            if partner is not None and frozen(net, partner):
+            if partner is not None and meant_frozen(net, partner):
                 continue
             yield self.at(
                 node,

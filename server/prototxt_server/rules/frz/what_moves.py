@@ -53,6 +53,7 @@ class FrozenBatchNormDrifts(Rule):
             dialect="ssd",
             fixed=trained(STAT, STAT, STAT, _TRUE, **_FROZEN_BLOCK),
         ),
+        Example(trained(conv_lines=(LOCKED, DOWN), scale_lines=(LOCKED, DOWN))),
         Example(
             data()
             + conv("conv1", "data", LOCKED, DOWN)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from prototxt_grammar.line_index import LineIndex
-
 from prototxt_net.graph import explicit_loss_weight
 from prototxt_net.net import Blob, Node, ParamBlob, PhaseNet
 from prototxt_net.shape import Dim, Shape, product, text

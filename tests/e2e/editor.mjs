@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { VSCode, environment, until } from './vscode-driver.mjs';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const env = environment();
 export const CHANNEL = 'Prototxt';
 /** Found in the command line of the server and of nothing else in a window. */

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh [TEST.mjs...]: the editor tests (default: all *.test.mjs here) in a real VS Code.
+# run.sh [FILE.mjs...]: the editor tests (default: all *.test.mjs here), or one other script, in a real VS Code.
 # Environment: E2E_REQUIRED=1 fails where it would skip; E2E_CACHE is where the editor is installed;
 # E2E_PYTHON runs the server (default: the repository's .venv); E2E_SHOTS gets the pictures (e2e-output/).
 # Exit: 0 passed, 77 skipped with the reason, else failed.
@@ -29,5 +29,8 @@ cd "$here"
 [ $# -gt 0 ] || set -- *.test.mjs
 say "driving the editor: $*"
 node=$(cat "$E2E_INSTALL/node-path") # the system's may not know the options
-"$node" --test --test-concurrency=1 --test-reporter=spec "$@"
-say "passed in $((SECONDS - begin)) s; pictures in $E2E_SHOTS"
+case $1 in
+  *.test.mjs) "$node" --test --test-concurrency=1 --test-reporter=spec "$@" ;;
+  *) "$node" "$1" ;;
+esac
+say "done in $((SECONDS - begin)) s; pictures in $E2E_SHOTS"

@@ -77,6 +77,10 @@ function descendants(pid) {
   } catch { /* it ended meanwhile */ }
   return out;
 }
+/** Empty when it has ended. */
+function commandLine(pid) {
+  try { return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' '); } catch { return ''; }
+}
 export const alive = (pid) => fs.existsSync(`/proc/${pid}`);
 const plain = (s) => s.replaceAll('\u00a0', ' ');                                   // drawn text has no-break spaces
 
@@ -95,7 +99,7 @@ export class VSCode {
 
   async #start({ install, playwright, browserPath, vsix = [], files = {}, settings = {}, machineSettings = {}, env = {}, trust = 'off', shots, viewport = { width: 1280, height: 800 }, prepare }) {
     const from = (f) => fs.readFileSync(path.join(install, f), 'utf8').trim();
-    const node = from('node-path'), root = from('code-server-path');
+    const node = from('node-path'), root = this.root = from('code-server-path');
     const tmp = this.tmp = fs.mkdtempSync(path.join(os.tmpdir(), 'vscode-e2e-')), at = (...p) => path.join(tmp, ...p);
     this.workspace = at('ws'); this.shots = shots ?? at('shots');
     for (const d of [this.workspace, this.shots, at('t'), at('ud', 'User'), at('ud', 'Machine')]) fs.mkdirSync(d, { recursive: true });
@@ -231,7 +235,7 @@ export class VSCode {
   }
   /** Ids of the editor's child processes whose command line contains `match`. */
   processes(match = '') {
-    return descendants(this.server.pid).filter((p) => { try { return fs.readFileSync(`/proc/${p}/cmdline`, 'utf8').replaceAll('\0', ' ').includes(match); } catch { return false; } });
+    return descendants(this.server.pid).filter((p) => commandLine(p).includes(match));
   }
 
   /** Ends browser and editor; keep: leave the temporary folder for inspection. May be called twice. */
@@ -244,6 +248,9 @@ export class VSCode {
       await Promise.race([gone, sleep(5000)]);
       if (this.server.exitCode === null && this.server.signalCode === null) this.server.kill('SIGKILL');
     }
+    // The extension host outlives its parent by five seconds. Of what runs in it nothing is ended here: a language
+    // server must notice by itself.
+    for (const p of kids.filter((kid) => commandLine(kid).includes(this.root))) try { process.kill(p, 'SIGTERM'); } catch { /* gone meanwhile */ }
     await until(() => !kids.some(alive), { timeout: 6000, what: 'children gone' }).catch(() => {});
     if (keep || !this.tmp) return;
     for (let i = 0; i < 5; i++) {                                                   // a late child may write once more

@@ -1,6 +1,6 @@
 /** The one server process: started, stopped and restarted one step at a time. */
 import type { ChildProcess } from 'node:child_process';
-import { type LogOutputChannel, type Uri } from 'vscode';
+import type { LogOutputChannel } from 'vscode';
 import {
   CloseAction,
   ErrorAction,
@@ -12,7 +12,7 @@ import {
   WorkDoneProgressCancelNotification,
 } from 'vscode-languageclient/node';
 import { Crashes } from './crashes';
-import { type Launch, type Resolution, resolveLaunch } from './launch';
+import { type Launch, type Place, type Resolution, resolveLaunch } from './launch';
 import { LANGUAGE, STATUS_NOTIFICATION } from './names';
 import { CancellableProgress } from './progress';
 import { ServerProcess } from './serverProcess';
@@ -32,11 +32,12 @@ export class Server {
   private restartQueued = false;
 
   constructor(
-    private readonly where: { readonly extension: Uri; readonly storage: Uri },
+    private readonly where: Place,
     private readonly log: LogOutputChannel,
     private readonly status: Status,
     /** Told when no server could be started; `choice` is absent when no Python was looked for. */
     private readonly onFailure: (failure: Extract<Resolution, { failure: string }>) => void,
+    private readonly onOutdated: () => void,
   ) {}
 
   /** Stops the server, if there is one, and starts it with the settings of now. Restarts asked for meanwhile are one. */
@@ -94,6 +95,7 @@ export class Server {
       await client.start();
       this.running = launch;
       this.log.info('server started');
+      if (launch.outdated) this.onOutdated();
     } catch (error) {
       this.client = undefined;
       await client.dispose().catch(() => undefined); // it never ran: nothing of it is left to lose

@@ -2,7 +2,7 @@
 import { type ExtensionContext, type LogOutputChannel, window, workspace } from 'vscode';
 import { Server } from './client';
 import { registerCommands } from './commands';
-import { installServer, offerWaysOut } from './install';
+import { installServer, offerUpdate, offerWaysOut } from './install';
 import { findInterpreter } from './launch';
 import { onInterpreterChange } from './pythonExtension';
 import { readSettings, RESTARTING } from './settings';
@@ -13,8 +13,9 @@ let server: Server | undefined;
 export function activate(context: ExtensionContext): void {
   const log = window.createOutputChannel('Prototxt', { log: true });
   const status = new Status();
-  const where = { extension: context.extensionUri, storage: context.globalStorageUri };
-  const current = new Server(where, log, status, ({ failure, choice }) => void offerWaysOut(failure, choice));
+  const version = String((context.extension.packageJSON as { version: unknown }).version);
+  const where = { extension: context.extensionUri, storage: context.globalStorageUri, version };
+  const current = new Server(where, log, status, ({ failure, choice }) => void offerWaysOut(failure, choice), () => void offerUpdate());
   server = current;
 
   const install = async (): Promise<void> => {

@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { commands, type Disposable, env, ProcessExecution, Task, tasks, TaskScope, Uri, window } from 'vscode';
 import { installable, MINIMUM_PYTHON, type Choice } from './interpreter';
-import { ownPython } from './launch';
+import { ownPython, type Place } from './launch';
 import { INSTALL_SERVER, SHOW_LOG } from './names';
 
 const DOWNLOADS = 'https://www.python.org/downloads/';
@@ -20,12 +20,18 @@ export async function offerWaysOut(failure: string, choice: Choice | undefined):
   if (pressed === 'Show Log') await commands.executeCommand(SHOW_LOG);
 }
 
+/** The extension was updated; the server that it had installed was not. */
+export async function offerUpdate(): Promise<void> {
+  const pressed = await window.showInformationMessage('The installed prototxt server is of another version than this extension.', 'Install Server');
+  if (pressed) await commands.executeCommand(INSTALL_SERVER);
+}
+
 /**
  * Installs the server into an environment of this extension's own. Not into the Python that was found: pip may not
  * touch a system's, and a newer NumPy in the environment of a project could break that project.
  * Resolves to true when pip succeeded.
  */
-export async function installServer(choice: Choice, where: { readonly extension: Uri; readonly storage: Uri }): Promise<boolean> {
+export async function installServer(choice: Choice, where: Place): Promise<boolean> {
   const found = installable(choice);
   if (!found) {
     void window.showErrorMessage(`Installing the prototxt server needs Python ${MINIMUM_PYTHON.join('.')} or newer.`);

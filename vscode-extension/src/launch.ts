@@ -7,11 +7,20 @@ import { probeIn } from './probe';
 import { activeInterpreter } from './pythonExtension';
 import type { Settings } from './settings';
 
+/** Where this extension is, where it may write, and its version. */
+export interface Place {
+  readonly extension: Uri;
+  readonly storage: Uri;
+  readonly version: string;
+}
+
 export interface Launch {
   readonly command: string;
   readonly args: readonly string[];
   /** Shown in the status item. */
   readonly description: string;
+  /** "Install Server" installed it, and this extension has since brought another version. */
+  readonly outdated: boolean;
 }
 
 export type Resolution = { readonly launch: Launch } | { readonly failure: string; readonly choice?: Choice };
@@ -25,7 +34,7 @@ export function ownPython(storage: Uri): string {
 /** Asks every Python that may do. Used alone by "Install Server". */
 export async function findInterpreter(
   settings: Settings,
-  where: { readonly extension: Uri; readonly storage: Uri },
+  where: Place,
   log: LogOutputChannel,
 ): Promise<Choice> {
   const own = ownPython(where.storage);
@@ -42,14 +51,14 @@ export async function findInterpreter(
 
 export async function resolveLaunch(
   settings: Settings,
-  where: { readonly extension: Uri; readonly storage: Uri },
+  where: Place,
   log: LogOutputChannel,
 ): Promise<Resolution> {
   if (settings.serverPath) {
     if (path.isAbsolute(settings.serverPath) && !fs.existsSync(settings.serverPath)) {
       return { failure: `The setting prototxt.server.path names ${settings.serverPath}, which does not exist.` };
     }
-    return { launch: { command: settings.serverPath, args: ['serve', '--stdio'], description: settings.serverPath } };
+    return { launch: { command: settings.serverPath, args: ['serve', '--stdio'], description: settings.serverPath, outdated: false } };
   }
   const choice = await findInterpreter(settings, where, log);
   if (!choice.chosen) return { failure: explain(choice), choice };
@@ -60,6 +69,7 @@ export async function resolveLaunch(
       command,
       args: [...leading, '-m', 'prototxt_server', 'serve', '--stdio'],
       description: `prototxt-lsp ${facts.server}, Python ${facts.version.join('.')} of ${candidate.source}`,
+      outdated: command === ownPython(where.storage) && facts.server !== where.version,
     },
   };
 }

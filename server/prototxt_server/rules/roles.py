@@ -42,6 +42,14 @@ def trains_through(node: Node, net: PhaseNet) -> bool:
     return net.phase == "TRAIN" and node in found.layers and (node, 0) in found.bottoms
 
 
+def in_place(net: PhaseNet) -> list[Node]:
+    """The layers with a top that overwrites a bottom, in file order."""
+    found: list[Node] | None = net.facts.get("in place")
+    if found is None:
+        found = net.facts["in place"] = [node for node in net.nodes if True in node.in_place]
+    return found
+
+
 def alias_class(blob: Blob) -> list[Blob]:
     """The versions that share the memory of `blob` through Split, Reshape, Flatten, 1-input Concat or 1-top Slice,
     itself included; versions that an in-place layer has overwritten are not among them.

@@ -86,7 +86,8 @@ class DoubleSoftmax(_ActivationBeforeLoss):
     def words(self, loss: Node, above: Node) -> str:
         """The message."""
         return (
-            f"'{loss.name}' applies softmax itself; '{above.name}' before it flattens the scores, so the loss stays near "
+            f"'{loss.name}' applies softmax itself; '{above.name}' before it flattens the scores, so the loss "
+            "stays near "
             "ln K and learning is slow. Feed it the scores."
         )
 
@@ -160,6 +161,7 @@ class ActivationBeforeLoss(_ActivationBeforeLoss):
     def words(self, loss: Node, above: Node) -> str:
         """The message."""
         return (
-            f"'{above.name}' removes all negative scores before '{loss.name}': half of the gradients vanish and a class "
+            f"'{above.name}' removes all negative scores before '{loss.name}': half of the gradients vanish and a "
+            "class "
             "can die. Remove it."
         )

@@ -39,8 +39,8 @@ class NumOutputVsLabels(Rule):
     """Labels that the scores have no place for.
 
     ## What it does
-    Reports a class loss whose DummyData labels reach the number of classes or beyond. (Labels in databases are looked at
-    by the forward check.)
+    Reports a class loss whose DummyData labels reach the number of classes or beyond. (Labels in databases are looked
+    at by the forward check.)
 
     ## Why is this bad?
     Release builds of Caffe do not check labels: one that is too large reads foreign memory, and the loss is wrong
@@ -76,8 +76,10 @@ class NumOutputVsLabels(Rule):
             ):
                 continue
             message = (
-                f"'{node.name}' has {classes} classes but labels reach {largest:g}: labels from {classes} on read foreign "
-                f"memory, and the loss is wrong without an error. Set num_output to {int(largest) + 1}, or correct them."
+                f"'{node.name}' has {classes} classes but labels reach {largest:g}: labels from {classes} on read "
+                "foreign "
+                f"memory, and the loss is wrong without an error. Set num_output to {int(largest) + 1}, or correct "
+                "them."
             )
             notes = (related(label.producer, "the labels are made here", "dummy_data_param.data_filler"),)
             yield self.at(node, message, "bottom", related=notes)
@@ -164,7 +166,8 @@ class EuclideanForClasses(Rule):
                     continue
                 if isinstance(blob.shape[1], int) and blob.shape[1] > 2:
                     message = (
-                        f"'{node.name}' compares {blob.shape[1]} scores with a class number as if it were a quantity (class "
+                        f"'{node.name}' compares {blob.shape[1]} scores with a class number as if it were a "
+                        "quantity (class "
                         "9 is 'farther' than class 1). Use SoftmaxWithLoss."
                     )
                     yield self.at(node, message, "type", fix=self._fix(node) if score == 0 else None)

@@ -87,8 +87,8 @@ class SummedLoss(Rule):
     Reports `normalization: NONE` or BATCH_SIZE on a SoftmaxWithLoss with a label for each position of a map.
 
     ## Why is this bad?
-    The loss is then a sum over the positions, so gradients are that much larger than usual. That is fine with a learning
-    rate chosen for it, and diverges with an ordinary one.
+    The loss is then a sum over the positions, so gradients are that much larger than usual. That is fine with a
+    learning rate chosen for it, and diverges with an ordinary one.
 
     ## Fix safety
     Unsafe: VALID divides by the number of labels, so the learning rate has to grow with it.
@@ -120,7 +120,8 @@ class SummedLoss(Rule):
             if len(positions) != 2 or positions[0] * positions[1] < 2:
                 continue
             message = (
-                f"the loss '{node.name}' is a sum over {positions[0] * positions[1]} positions, so gradients are that much "
+                f"the loss '{node.name}' is a sum over {positions[0] * positions[1]} positions, so gradients are "
+                "that much "
                 "larger. Use VALID, or a smaller base_lr."
             )
             entry = loss.entry("normalization")
@@ -220,7 +221,10 @@ class AccuracyInTrain(Rule):
             if last:
                 edit = insert_after(net.file.tree.text, node.layer.base, last[0], "include { phase: TEST }")
                 fix = Fix("unsafe", "Restrict it to TEST", (edit,))
-            message = f"'{node.name}' also runs at every training iteration. Add `include {{ phase: TEST }}` to save the time."
+            message = (
+                f"'{node.name}' also runs at every training iteration. "
+                "Add `include { phase: TEST }` to save the time."
+            )
             yield self.at(node, message, "type", fix=fix)
 
 

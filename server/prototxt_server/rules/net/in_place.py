@@ -77,13 +77,13 @@ class InPlaceUnsupported(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """One finding for each in-place top of a layer that does not bear it."""
-        for node in net.nodes:
-            if not any(node.in_place):
-                continue
-            known = roles.entry(node, net)
-            if known is None:
-                continue
-            verdict = known.in_place_verdict(node.layer.definition)
+        for node in roles.in_place(net):
+            cache = node.layer.definition.cache
+            verdict = cache.get("in place")
+            if verdict is None:
+                known = roles.entry(node, net)
+                verdict = "unknown" if known is None else known.in_place_verdict(node.layer.definition)
+                cache["in place"] = verdict
             if verdict in ("safe", "unknown", "no-backward"):
                 continue
             top = node.in_place.index(True)
@@ -156,7 +156,7 @@ class InPlaceNegativeSlope(Rule):
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """One finding a layer."""
         for node in net.by_type.get("ReLU", ()):
-            if not any(node.in_place):
+            if "relu_param" not in node.layer.definition.bound.entries or not any(node.in_place):
                 continue
             slope = node.param("relu_param").get("negative_slope")
             if slope is not None and slope < 0:

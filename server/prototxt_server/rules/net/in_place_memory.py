@@ -72,9 +72,7 @@ class InPlaceClobbersBackward(Rule):
         """One finding for each overwriting layer."""
         if net.phase != "TRAIN":
             return
-        for node in net.nodes:
-            if not any(node.in_place):
-                continue
+        for node in roles.in_place(net):
             old = node.tops[node.in_place.index(True)].previous
             if old is not None and self._spoils(node, old.producer, net) and roles.trains_through(old.producer, net):
                 yield self._finding(net, node, old)
@@ -94,7 +92,8 @@ class InPlaceClobbersBackward(Rule):
         above = old.producer
         what = "the sign of the values" if above.type == "ReLU" else "its own output"
         message = (
-            f"the backward of '{above.name}' ({above.type}) needs {what} that '{node.name}' overwrites: gradients below "
+            f"the backward of '{above.name}' ({above.type}) needs {what} that '{node.name}' overwrites: gradients "
+            "below "
             f"it are silently wrong. Give '{node.name}' its own top."
         )
         top = node.in_place.index(True)
@@ -152,12 +151,9 @@ class InPlaceThroughAlias(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """One finding for each overwriting layer; an error when another layer reads the changed values."""
-        aliases = [node for node in net.of_type("Split", "Reshape", "Flatten", "Concat", "Slice")]
-        if not any(shares_memory(node) for node in aliases):
+        if not any(shares_memory(node) for node in net.of_type("Split", "Reshape", "Flatten", "Concat", "Slice")):
             return
-        for node in net.nodes:
-            if not any(node.in_place):
-                continue
+        for node in roles.in_place(net):
             top = node.in_place.index(True)
             old = node.tops[top].previous
             if old is None:
@@ -174,7 +170,8 @@ class InPlaceThroughAlias(Rule):
         later = reader.position > node.position
         effect = f"'{reader.name}' sees the change" if later else f"the gradient of '{reader.name}' is computed from it"
         message = (
-            f"'{node.tops[top].name}' and '{other.name}' share memory; '{node.name}' works in place on it, so {effect}. "
+            f"'{node.tops[top].name}' and '{other.name}' share memory; '{node.name}' works in place on it, so "
+            f"{effect}. "
             f"Give '{node.name}' its own top."
         )
         notes = (related(reader, f"'{reader.name}' reads '{other.name}' here", "bottom"),)

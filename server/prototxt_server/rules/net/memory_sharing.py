@@ -18,8 +18,8 @@ class EltwiseMemorySharing(Rule):
     """A sum that takes its input's memory.
 
     ## What it does
-    Reports, for NVIDIA Caffe 0.17, an Eltwise SUM without coefficients whose first input is read again by a later layer,
-    unless `eltwise_mem_sharing: false` stands in the net.
+    Reports, for NVIDIA Caffe 0.17, an Eltwise SUM without coefficients whose first input is read again by a later
+    layer, unless `eltwise_mem_sharing: false` stands in the net.
 
     ## Why is this bad?
     This Caffe computes the sum in the memory of the first input, so the later layer reads the sum instead.
@@ -68,7 +68,8 @@ class EltwiseMemorySharing(Rule):
 
     def _finding(self, net: PhaseNet, node: Node, name: str, later: Node) -> Finding:
         message = (
-            f"'{node.name}' reuses the memory of '{name}' for its sum, and '{later.name}' reads '{name}' afterwards: it "
+            f"'{node.name}' reuses the memory of '{name}' for its sum, and '{later.name}' reads '{name}' "
+            "afterwards: it "
             "sees the sum. Write `eltwise_mem_sharing: false`."
         )
         text = net.file.tree.text

@@ -41,9 +41,9 @@ class DuplicateLayerName(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """One finding for each further layer of a name."""
-        counts = Counter(node.name for node in net.nodes)
-        if len(counts) == len(net.nodes):
+        if len(net.by_name) == len(net.nodes):
             return
+        counts = Counter(node.name for node in net.nodes)
         first: dict[str, Node] = {}
         with_weights = {node.name for node in net.nodes if node.setup.params}
         taken = {layer.name for layer in net.file.layers}
@@ -109,14 +109,14 @@ class AutoSplitCollision(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """One finding for each colliding top."""
+        if "_split_" not in net.file.tree.text:
+            return
         suspects = [
             (node, index)
             for node in net.nodes
             for index, name in enumerate(node.layer.definition.tops)
             if "_split_" in name
         ]
-        if not suspects:
-            return
         automatic = {name for node in net.nodes for blob in node.tops for name in _split_names(blob)}
         for node, index in suspects:
             name = node.tops[index].name

@@ -10,6 +10,7 @@ from prototxt_grammar.edits import Edit
 from prototxt_net.backward import backward
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.flow import loss_weights
+from prototxt_net.layers.base import entry_of
 from prototxt_net.net import Blob, Node, PhaseNet
 from prototxt_server.rules import roles
 from prototxt_server.rules.base import Example, Rule, related, rule
@@ -59,7 +60,8 @@ class NoLoss(Rule):
             if known is None or not known.source or node.type in ("Input", "DummyData", "Python"):
                 continue
             message = (
-                f"'{node.name}' feeds the TRAIN net with '{node.tops[1].name}', but no layer has a loss: training would "
+                f"'{node.name}' feeds the TRAIN net with '{node.tops[1].name}', but no layer has a loss: training "
+                "would "
                 "change nothing. Add a loss layer."
             )
             yield self.at(node, message, "top", index=1)
@@ -117,7 +119,8 @@ class DanglingTop(Rule):
             if top in read[id(node.layer)] or not self._counts(node, net, top):
                 continue
             message = (
-                f"'{blob.name}', made by '{node.name}', is read by nobody: it becomes an output of the net and is printed "
+                f"'{blob.name}', made by '{node.name}', is read by nobody: it becomes an output of the net and is "
+                "printed "
                 "at every display. Let a layer read it, or silence it."
             )
             yield self.at(node, message, "top", index=top, fix=self._fix(analysis, blob))
@@ -170,7 +173,8 @@ class DeadBranch(Rule):
             if node in alive or not roles.learns(node):
                 continue
             message = (
-                f"'{node.name}' has weights to learn (lr_mult is not 0) but leads to no loss in TRAIN, so they never get "
+                f"'{node.name}' has weights to learn (lr_mult is not 0) but leads to no loss in TRAIN, so they "
+                "never get "
                 "a gradient. Connect it, or remove it."
             )
             yield self.at(node, message, "name")
@@ -204,15 +208,23 @@ class LabelInDeploy(Rule):
         if "deploy" not in PurePath(analysis.source.path).name.lower():
             return
         for net in analysis.nets:
-            for node in net.nodes:
-                if len(node.bottoms) < 2 or not (node.type == "Accuracy" or roles.is_loss(node, net)):
+            compared = [nodes for type_, nodes in net.by_type.items() if _compares(type_, net.dialect)]
+            for node in (node for nodes in compared for node in nodes):
+                if len(node.bottoms) < 2:
                     continue
                 label = node.bottoms[1]
                 if label is None or label.producer.type != "Input":
                     continue
                 message = (
-                    f"'{node.name}' compares with '{label.name}', a net input that a deploy net has no value for. Remove "
+                    f"'{node.name}' compares with '{label.name}', a net input that a deploy net has no value for. "
+                    "Remove "
                     "both (a Softmax gives the probabilities)."
                 )
                 notes = (related(label.producer, f"'{label.name}' is an input here", "top", label.top_index),)
                 yield self.at(node, message, "bottom", index=1, related=notes, phases=(net.phase,))
+
+
+def _compares(type_: str, dialect: str) -> bool:
+    """Whether the type is a loss or an accuracy, which compare scores with labels."""
+    known = entry_of(type_, dialect)
+    return type_ == "Accuracy" or (known is not None and known.loss)

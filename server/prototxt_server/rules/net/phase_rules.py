@@ -87,7 +87,8 @@ class LayerPhaseNotFilter(LayerRule):
         if entry is None:
             return
         message = (
-            f"`phase: {entry.value}` directly in '{layer.name}' does not restrict it to {entry.value}: the layer stays in "
+            f"`phase: {entry.value}` directly in '{layer.name}' does not restrict it to {entry.value}: the layer "
+            "stays in "
             f"both nets. Write `include {{ phase: {entry.value} }}`."
         )
         edit = Edit(layer.base + entry.node.start, layer.base + entry.end, f"include {{ phase: {entry.value} }}")

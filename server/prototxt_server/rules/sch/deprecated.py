@@ -109,7 +109,8 @@ class MixedDialects(Rule):
                 if not set(owners) & set(others):
                     field = problem.data["field"]
                     message = (
-                        f"`{field}` exists only in {_some(owners)} and `{name}` only in {_some(others)}: no known Caffe "
+                        f"`{field}` exists only in {_some(owners)} and `{name}` only in {_some(others)}: no known "
+                        "Caffe "
                         "reads both. Remove one."
                     )
                     notes = (Related(f"`{name}` stands here", start, end),)

@@ -95,7 +95,8 @@ class V1Layers(Rule):
             return
         base, item = old[0]
         message = (
-            f"`layers` is the old (V1) form, here in {len(old)} block{'s' if len(old) > 1 else ''}; Caffe converts it on "
+            f"`layers` is the old (V1) form, here in {len(old)} block{'s' if len(old) > 1 else ''}; Caffe converts "
+            "it on "
             'every load. Convert it once to `layer { type: "..." }`.'
         )
         yield self.in_file(analysis.file, message, base + item.start, base + item.name_end, fix=_convert(analysis))
@@ -127,7 +128,8 @@ class V0Layers(Rule):
             return
         base, item = _blocks(analysis)[0][0]
         message = (
-            "`layers { layer { ... } }` is the oldest (V0) form; it is converted on every load, and fields outside of a "
+            "`layers { layer { ... } }` is the oldest (V0) form; it is converted on every load, and fields outside "
+            "of a "
             "known list are dropped. Convert it."
         )
         yield self.in_file(analysis.file, message, base + item.start, base + item.name_end)
@@ -260,8 +262,8 @@ class InputDimCount(Rule):
     Caffe uses input_shape.)
 
     ## Why is this bad?
-    Caffe does not count them: it reads past the end of the list without an error, and the input gets random sizes. Forks
-    without an Input layer abort. Surplus values are only ignored (a warning).
+    Caffe does not count them: it reads past the end of the list without an error, and the input gets random sizes.
+    Forks without an Input layer abort. Surplus values are only ignored (a warning).
 
     ## Fix safety
     There is no automatic fix: which size is missing is the author's to know.

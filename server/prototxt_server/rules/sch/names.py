@@ -1,4 +1,6 @@
-"""SCH001, SCH002, SCH003, SCH007, SCH012, SCH017: names that this dialect does not have, and names that it must have."""
+"""SCH001, SCH002, SCH003, SCH007, SCH012, SCH017: names that this dialect does not have, and names that it must "
+"have.
+"""
 
 from __future__ import annotations
 

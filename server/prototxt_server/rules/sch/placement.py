@@ -104,7 +104,8 @@ class ForeignParamMessage(LayerRule):
             if layer.type in owners:
                 continue
             message = (
-                f"`{name}` is read by {' and '.join(owners[:2])}, not by '{layer.name}' of type {layer.type}: its values "
+                f"`{name}` is read by {' and '.join(owners[:2])}, not by '{layer.name}' of type {layer.type}: its "
+                "values "
                 "have no effect. Move or delete it."
             )
             edit = delete_entry(analysis.tree.text, layer.base, entries[0])
@@ -221,7 +222,8 @@ class MissingName(LayerRule):
         if misspelt(analysis, layer.base + layer.definition.node.start, "name"):
             return
         message = (
-            "a layer without a name cannot be found by weight loading, by the test net that takes the trained weights, or "
+            "a layer without a name cannot be found by weight loading, by the test net that takes the trained "
+            "weights, or "
             "in logs. Name it."
         )
         entry = layer.bound.entry("type")

@@ -155,8 +155,8 @@ class EmptyOutput(ProblemRule):
     the padded input where the division still gives 1.
 
     ## Why is this bad?
-    Caffe aborts without naming the layer. With `bias_term: false` a size of 0 is accepted and nothing is computed. Where
-    the division gives 1 the only window lies outside of the input.
+    Caffe aborts without naming the layer. With `bias_term: false` a size of 0 is accepted and nothing is computed.
+    Where the division gives 1 the only window lies outside of the input.
 
     ## Fix safety
     There is no automatic fix: reduce the kernel or the stride, or enlarge the input.

@@ -45,8 +45,8 @@ class TopCount(ProblemRule):
     """Too many or too few outputs.
 
     ## What it does
-    Reports a layer with a number of tops that its type does not make. A loss layer may leave its top out. SoftmaxWithLoss
-    declares a second top, but no loss_weight makes it load.
+    Reports a layer with a number of tops that its type does not make. A loss layer may leave its top out.
+    SoftmaxWithLoss declares a second top, but no loss_weight makes it load.
 
     ## Why is this bad?
     Caffe aborts when it sets the layer up.
@@ -106,8 +106,8 @@ class ReshapeFits(ProblemRule):
     """A shape that the elements do not fill.
 
     ## What it does
-    Reports a Reshape whose shape has two -1, a 0 without an axis to copy, a size below -1, or another number of elements
-    than the input.
+    Reports a Reshape whose shape has two -1, a 0 without an axis to copy, a size below -1, or another number of
+    elements than the input.
 
     ## Why is this bad?
     Caffe aborts when it sets the layer up.
@@ -132,8 +132,8 @@ class CropFits(ProblemRule):
     """A crop that leaves its input.
 
     ## What it does
-    Reports a Crop whose offset and size reach beyond the input, whose number of offsets fits neither one nor the cropped
-    axes, or whose axis does not exist.
+    Reports a Crop whose offset and size reach beyond the input, whose number of offsets fits neither one nor the
+    cropped axes, or whose axis does not exist.
 
     ## Why is this bad?
     Caffe aborts when it sets the layer up.
@@ -190,8 +190,8 @@ class ScaleBiasDims(ProblemRule):
     """A factor that does not fit its blob.
 
     ## What it does
-    Reports a Scale or Bias whose second input does not have the sizes of the first from `axis` on, reaches beyond it, or
-    whose num_axes is below -1 or too large.
+    Reports a Scale or Bias whose second input does not have the sizes of the first from `axis` on, reaches beyond it,
+    or whose num_axes is below -1 or too large.
 
     ## Why is this bad?
     Caffe aborts: sizes must be equal, and a size of 1 is not stretched.
@@ -247,9 +247,9 @@ class LayerOwnChecks(ProblemRule):
     """A condition of one layer type.
 
     ## What it does
-    Reports what single layer types check by themselves: PReLU on fewer than 2 axes, ArgMax with too large a top_k, Embed
-    without input_dim, Tile with 0 tiles, Exp and Log with an impossible base, Filter with selectors of the wrong size,
-    LSTM and RNN with inputs of the wrong rank, and old layers on blobs of more than 4 axes.
+    Reports what single layer types check by themselves: PReLU on fewer than 2 axes, ArgMax with too large a top_k,
+    Embed without input_dim, Tile with 0 tiles, Exp and Log with an impossible base, Filter with selectors of the wrong
+    size, LSTM and RNN with inputs of the wrong rank, and old layers on blobs of more than 4 axes.
 
     ## Why is this bad?
     Caffe aborts when it sets the layer up.

@@ -71,8 +71,8 @@ class PairLossShapes(ProblemRule):
 
     ## What it does
     Reports EuclideanLoss and SigmoidCrossEntropyLoss whose inputs have different numbers of values, ContrastiveLoss
-    whose inputs are no vectors of one size, HingeLoss and MultinomialLogisticLoss without one label for each sample, and
-    InfogainLoss without a fitting matrix.
+    whose inputs are no vectors of one size, HingeLoss and MultinomialLogisticLoss without one label for each sample,
+    and InfogainLoss without a fitting matrix.
 
     ## Why is this bad?
     Caffe aborts when it sets the layer up.

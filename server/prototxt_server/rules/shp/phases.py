@@ -83,7 +83,8 @@ class InnerProductAfterResize(Rule):
                 continue  # equal, or SHP026
             if len(a.shape) == len(b.shape) == 4 and same_shape(a.shape[2:], b.shape[2:]) is False:
                 message = (
-                    f"'{node.name}' gets {text(a.shape[2:])} values for each channel in TRAIN and {text(b.shape[2:])} in "
+                    f"'{node.name}' gets {text(a.shape[2:])} values for each channel in TRAIN and "
+                    f"{text(b.shape[2:])} in "
                     "TEST: its weights fit only one of them. Use equal crop sizes, or a global pooling before it."
                 )
                 yield self.at(node, message, "bottom")
@@ -116,7 +117,8 @@ class TrainTestShape(Rule):
             for a, b in zip(node.setup.params, twin.setup.params, strict=False):
                 if same_shape(a.shape, b.shape) is False:
                     message = (
-                        f"'{node.name}' has {a.role} of shape {text(a.shape)} in TRAIN and {text(b.shape)} in TEST; Caffe "
+                        f"'{node.name}' has {a.role} of shape {text(a.shape)} in TRAIN and {text(b.shape)} in "
+                        "TEST; Caffe "
                         "aborts when the test net takes the trained weights. Make the inputs equal in both."
                     )
                     notes = () if twin.layer is node.layer else (related(twin, "the layer of the TEST net"),)

@@ -148,7 +148,8 @@ class PoolCeil(Rule):
                 reported.add(pool)
                 axis, size, out = found
                 message = (
-                    f"'{pool.name}' rounds up: {'height' if axis == 2 else 'width'} {size} becomes {out}; frameworks that "
+                    f"'{pool.name}' rounds up: {'height' if axis == 2 else 'width'} {size} becomes {out}; "
+                    "frameworks that "
                     f"round down give {out - 1}, and convolutions do so here too. Change its pad or kernel"
                 )
                 floor = "round_mode" in pool.param(P).type.fields

@@ -53,7 +53,8 @@ class UnclosedMessage(SyntaxRule):
                 "refuses the file. Use the same pair."
             )
         return (
-            "this message is never closed, so everything after it is read as part of it and Caffe refuses the file. Add "
+            "this message is never closed, so everything after it is read as part of it and Caffe refuses the "
+            "file. Add "
             "the closing bracket where it ends."
         )
 

@@ -72,7 +72,10 @@ class Encoding(Rule):
         for line in text.splitlines(keepends=True):
             at = next((i for i, c in enumerate(line) if "\udc80" <= c <= "\udcff"), -1)
             if at >= 0 and not _in_comment(text, line_start + at):
-                message = "invalid UTF-8 here: Caffe reads it, with a warning, and other tools may not. Save the file as UTF-8."
+                message = (
+                    "invalid UTF-8 here: Caffe reads it, with a warning, and other tools "
+                    "may not. Save the file as UTF-8."
+                )
                 start = line_start + at
                 yield self.in_file(analysis.file, message, start, start + 1, severity="warning")
             line_start += len(line)

@@ -148,6 +148,8 @@ def _unused(found: list[Directive], analysis: Analysis, active: frozenset[str]) 
         return []
     result = []
     for directive in found:
+        if any(code == UNUSED for code, _ in directive.codes):
+            continue  # its author keeps it
         for code, at in directive.codes:
             if code in directive.used or not _can_be_judged(code, active):
                 continue
@@ -161,9 +163,7 @@ def _can_be_judged(code: str, active: frozenset[str]) -> bool:
     """Not the codes of the forward check, nor those of rules that were not asked."""
     from prototxt_server.rules.base import registered
 
-    return code == UNUSED or any(
-        rule.code.startswith(code) or rule.name == code for rule in registered() if rule.code in active
-    )
+    return any(rule.code.startswith(code) or rule.name == code for rule in registered() if rule.code in active)
 
 
 def _without(directive: Directive, code: str, text: str) -> Edit:

@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from prototxt_net.finding import Finding
 from prototxt_server.analysis import Settings, Source
 from prototxt_server.engine import analyze
@@ -64,6 +65,4 @@ def test_accepted_or_refused_where_protobuf_does(probe: dict[str, object]) -> No
 
 def _points_at(text: str, finding: Finding, place: int) -> bool:
     """Whether protobuf's place is the finding's token, or the token behind it."""
-    return finding.start <= place <= finding.end or (
-        finding.end <= place and not text[finding.end : place].strip()
-    )
+    return finding.start <= place <= finding.end or (finding.end <= place and not text[finding.end : place].strip())

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from prototxt_grammar import apply_edits
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import analyze
@@ -87,7 +88,10 @@ def test_bad_speaks_and_its_fix_cures(rule: Rule, example: Example) -> None:
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.fix_safety != "none"], ids=lambda rule: rule.code)
 def test_a_rule_that_claims_a_fix_shows_one(rule: Rule) -> None:
     assert any(
-        finding.fix for example in rule.BAD for finding in read(example, rule.code).findings if finding.code == rule.code
+        finding.fix
+        for example in rule.BAD
+        for finding in read(example, rule.code).findings
+        if finding.code == rule.code
     )
 
 

@@ -60,7 +60,7 @@ def line_end(text: str, offset: int) -> int:
     end = text.find("\n", offset)
     if end < 0:
         return len(text)
-    return end - 1 if end > offset and text[end - 1] == "\r" else end
+    return end - 1 if end > 0 and text[end - 1] == "\r" else end
 
 
 def indent_of(text: str, offset: int) -> str:

@@ -111,6 +111,7 @@ def _lark() -> Lark:
 
 def _build(text: str, balanced: Balancer) -> list[Field]:
     from lark import Token
+
     parser = _lark().parse_interactive("")
     for kind, start, end in balanced.terminals:
         parser.feed_token(Token(kind, text[start:end], start_pos=start, end_pos=end))

@@ -60,9 +60,7 @@ class TreeBuilder:
         name, separator = children[0], children[-1]
         value = children[-2]
         colon = children[1].start_pos if len(children) == 4 else -1
-        return Field(
-            name.text, name.start, name.end, colon, value, value.end, -1 if separator is None else separator
-        )
+        return Field(name.text, name.start, name.end, colon, value, value.end, -1 if separator is None else separator)
 
     def string(self, children: list[Token]) -> Scalar:
         """One string or several adjacent ones."""

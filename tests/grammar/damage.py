@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from prototxt_grammar import Field, ListValue, Message, Scalar, Tree, parse
+from trees import plain
+
+from prototxt_grammar import Tree, parse
 from prototxt_grammar.fast import parse_clean
 
 KINDS = ("}", "{", '"', ":", "}+", "{+", '"+', "cut", "key", "=")
@@ -33,17 +35,6 @@ def damage(text: str, rnd: random.Random) -> tuple[str, int, str]:
         return text, 0, kind
     at = rnd.choice(places)
     return text[:at] + (" =" if kind == "=" else "") + text[at + 1 :], at, kind
-
-
-def plain(value: Field | Message | ListValue | Scalar | None) -> object:
-    """A node without its positions."""
-    if isinstance(value, Field):
-        return value.name, plain(value.value)
-    if isinstance(value, Message):
-        return tuple(plain(item) for item in value.fields)
-    if isinstance(value, ListValue):
-        return [plain(item) for item in value.items]
-    return value.text if value else None
 
 
 def layers(tree: Tree) -> list[str]:

@@ -6,20 +6,20 @@ from pathlib import Path
 
 from prototxt_server.report import rule_docs
 from prototxt_server.rules.base import Rule
-from prototxt_server.rules.catalogue import GROUPS, load_all
+from prototxt_server.rules.catalogue import GROUPS, load_all, load_dynamic
 
 RULES = Path(__file__).resolve().parent / "rules"
 
 TITLES = {
     "bn": "BatchNorm and Scale", "frz": "Freezing", "syn": "Text format", "sch": "Schema", "net": "Graph",
     "shp": "Shapes", "ini": "Initialisation", "sol": "Solver", "dat": "Data", "los": "Losses", "sty": "Style",
-    "sup": "Suppression comments",
+    "dyn": "One batch", "sup": "Suppression comments",
 }  # fmt: skip
 
 
 def pages() -> dict[str, str]:
     """File name -> content of every page."""
-    rules = load_all()
+    rules = (*load_all(), *load_dynamic())
     out = {f"{rule.code}.md": rule_docs.as_markdown(rule) for rule in rules}
     out["README.md"] = _index(rules)
     return out
@@ -27,7 +27,7 @@ def pages() -> dict[str, str]:
 
 def _index(rules: tuple[Rule, ...]) -> str:
     lines = ["# Rules", "", f"{len(rules)} rules. `lsp rule CODE` prints the same pages.", ""]
-    for group in (*GROUPS, "sup"):
+    for group in (*GROUPS, "dyn", "sup"):
         chosen = [rule for rule in rules if rule.code.lower().startswith(group)]
         if not chosen:
             continue

@@ -13,7 +13,7 @@ import click
 
 from prototxt_net.finding import SEVERITIES
 from prototxt_server import files
-from prototxt_server.analysis import Settings, Source
+from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.cli.common import fail, read_text, reading_options, settings_of
 from prototxt_server.engine import analyze
 from prototxt_server.fixing import fix_text
@@ -58,23 +58,35 @@ def command(paths: tuple[str, ...], **options: Any) -> None:
         results = _fixed(names, settings, options)
         if options["diff"]:
             raise SystemExit(1 if any(results) and not options["exit_zero"] else 0)
-    checked = [_check(name, settings, options) for name in names]
+    analyses = [_analysed(name, settings, options) for name in names]
+    checked = _with_forward(analyses) if options["forward"] else [_plain(analysis) for analysis in analyses]
     _print(checked, options)
     worst = SEVERITIES.index(options["fail_on"])
     failed = any(SEVERITIES.index(f.severity) <= worst for file in checked for f in file.findings)
     raise SystemExit(1 if failed and not options["exit_zero"] else 0)
 
 
-def _check(name: str, settings: Settings, options: dict[str, Any]) -> FileFindings:
+def _analysed(name: str, settings: Settings, options: dict[str, Any]) -> Analysis:
     source = read_text(name, options["stdin_filename"])
-    analysis = analyze(Source(source.text, source.path, source.encoding_problem), settings)
-    findings = list(analysis.findings)
-    if options["forward"] and analysis.file.kind == "net":
-        from prototxt_server.forward import forward_findings
+    return analyze(Source(source.text, source.path, source.encoding_problem), settings)
 
-        findings += forward_findings(analysis)
-        findings.sort(key=lambda f: (f.start, f.end, f.code))
-    return FileFindings(source.path, source.text, findings)
+
+def _plain(analysis: Analysis) -> FileFindings:
+    return FileFindings(analysis.source.path, analysis.source.text, analysis.findings)
+
+
+def _with_forward(analyses: list[Analysis]) -> list[FileFindings]:
+    """The findings with those of one batch; a net that Caffe would not load is not run."""
+    from prototxt_server.forward import run_each  # starts a process; only --forward pays
+
+    results = {id(analysis): _plain(analysis) for analysis in analyses}
+    nets = [a for a in analyses if a.file.kind == "net" and not any(f.caffe_aborts for f in a.findings)]
+    for analysis, found, why in run_each(nets, {"device": "auto"}):
+        if why:
+            click.echo(f"lsp: {analysis.source.path}: no forward pass: {why}", err=True)
+        merged = sorted([*analysis.findings, *found], key=lambda f: (f.start, f.end, f.code))
+        results[id(analysis)] = FileFindings(analysis.source.path, analysis.source.text, merged)
+    return list(results.values())
 
 
 def _fixed(names: list[str], settings: Settings, options: dict[str, Any]) -> list[bool]:

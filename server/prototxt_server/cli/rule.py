@@ -8,7 +8,7 @@ import click
 
 from prototxt_server.cli.common import fail
 from prototxt_server.report import rule_docs
-from prototxt_server.rules.catalogue import load_all
+from prototxt_server.rules.catalogue import load_all, load_dynamic
 
 
 @click.command("rule", epilog="Example: lsp rule BN031")
@@ -17,7 +17,7 @@ from prototxt_server.rules.catalogue import load_all
 @click.option("--format", "format_", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 def command(codes: tuple[str, ...], every: bool, format_: str) -> None:
     """What a rule means, why it matters, an example and its fix. CODES are codes, names or prefixes."""
-    rules = load_all()
+    rules = (*load_all(), *load_dynamic())
     chosen = list(rules) if every else []
     for code in codes:
         found = [r for r in rules if r.code.startswith(code.upper()) or r.name == code.lower()]

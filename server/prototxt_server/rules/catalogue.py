@@ -22,3 +22,12 @@ def load_all() -> tuple[base.Rule, ...]:
         for info in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{package.__name__}.{info.name}")
     return tuple(base.registered())
+
+
+@cache
+def load_dynamic() -> tuple[base.Rule, ...]:
+    """The rules that a forward pass speaks for, by code."""
+    from prototxt_server.rules.dyn import collapse, magnitude, outputs  # noqa: F401  (importing registers)
+    from prototxt_server.rules.dyn.base import registered
+
+    return registered()

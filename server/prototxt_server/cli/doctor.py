@@ -1,0 +1,39 @@
+"""`lsp doctor`: what is installed, and whether a GPU can be used."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from prototxt_server.version import VERSION
+
+_PACKAGES = ("lark", "pygls", "lsprotocol", "protobuf", "numpy", "click", "rich", "lmdb", "h5py", "pillow")
+_OPTIONAL = ("cupy-cuda12x", "cupy-cuda13x")
+
+
+@click.command("doctor", epilog="Example: lsp doctor")
+def command() -> None:
+    """Versions, and the device probe step by step with a hint for each failure."""
+    click.echo(f"prototxt-lsp {VERSION}, Python {platform.python_version()} ({sys.executable}), {platform.platform()}")
+    for name in (*_PACKAGES, *_OPTIONAL):
+        try:
+            click.echo(f"  {name} {version(name)}")
+        except PackageNotFoundError:
+            click.echo(f"  {name} is not installed")
+    from prototxt_gpu_check.client import WorkerError
+    from prototxt_server.forward import worker
+
+    with worker() as client:
+        try:
+            found = client.probe()
+        except WorkerError as error:
+            click.echo(f"The worker process does not start: {error}")
+            raise SystemExit(1) from None
+    click.echo("GPU:")
+    for step in found["steps"]:
+        click.echo(f"  {'ok  ' if step['ok'] else 'FAIL'} {step['step']}: {step['detail']}")
+    usable = f"{found['device']} can be used" if found["usable"] else f"the CPU will be used. {found['hint']}"
+    click.echo(f"  {usable}")

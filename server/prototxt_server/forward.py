@@ -1,0 +1,68 @@
+"""One batch, as the command line asks for it: the request for the worker process, and findings like any others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from prototxt_net.finding import Finding
+from prototxt_server import suppress
+from prototxt_server.analysis import Analysis, Settings, Source
+from prototxt_server.engine import DOCS_URL, is_selected
+from prototxt_server.rules.catalogue import load_all, load_dynamic
+
+if TYPE_CHECKING:
+    from prototxt_gpu_check.client import WorkerClient
+
+
+def request_of(source: Source, settings: Settings, **more: Any) -> dict[str, Any]:
+    """The worker's request for a text read under `settings`; `more` are its own options (device, batch, weights...)."""
+    return {
+        "text": source.text,
+        "dialect": settings.dialect,
+        "phase": "auto" if settings.phase == "all" else settings.phase,
+        "level": settings.level,
+        "stages": list(settings.stages),
+        "shapes": {name: list(shape) for name, shape in settings.shapes},
+        **more,
+    }
+
+
+@contextmanager
+def worker() -> Iterator[WorkerClient]:
+    """A worker process for the time of a command."""
+    from prototxt_gpu_check.client import WorkerClient
+
+    client = WorkerClient()
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def as_findings(found: Sequence[Finding], analysis: Analysis) -> list[Finding]:
+    """The verdicts of a pass as findings of the file: selected, suppressed where a comment says so, with their page."""
+    settings = analysis.settings
+    spoken = {
+        rule.code
+        for rule in (*load_dynamic(), *load_all())
+        if is_selected(rule, settings.select, settings.extend_select, settings.ignore)
+    }
+    chosen = [replace(f, url=f"{DOCS_URL}{f.code}.md") for f in found if f.code in spoken]
+    return suppress.apply(chosen, analysis)
+
+
+def run_each(analyses: Sequence[Analysis], options: Mapping[str, Any]) -> Iterator[tuple[Analysis, list[Finding], str]]:
+    """One pass for each net, with one worker: (analysis, findings, why there was no result or "")."""
+    from prototxt_gpu_check.client import WorkerError
+
+    with worker() as client:
+        for analysis in analyses:
+            try:
+                report = client.check(request_of(analysis.source, analysis.settings, **options))
+            except WorkerError as error:
+                yield analysis, [], str(error)
+            else:
+                yield analysis, as_findings(report.findings, analysis), ""

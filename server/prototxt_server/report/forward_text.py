@@ -1,0 +1,47 @@
+"""A forward pass as a table for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_HEAD = ("layer", "type", "top", "shape", "mean |x|", "max |x|", "zero", "dead channels")
+
+
+def table(data: dict[str, Any]) -> str:
+    """The documented JSON object as a table: one row for each top."""
+    rows = [_row(layer, top) for layer in data["layers"] for top in layer["tops"] or [None]]
+    widths = [max(len(row[i]) for row in (_HEAD, *rows)) for i in range(len(_HEAD))]
+    lines = [_line(_HEAD, widths), _line(tuple("-" * width for width in widths), widths)]
+    lines += [_line(row, widths) for row in rows]
+    return "\n".join(lines)
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
+    cells = [cell.rjust(w) if i > 3 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+    return "  ".join(cells).rstrip()
+
+
+def _row(layer: dict[str, Any], top: dict[str, Any] | None) -> tuple[str, ...]:
+    if top is None:
+        why = layer.get("reason", "") if not layer["checked"] else ""
+        return layer["name"], layer["type"], "", why or "-", "", "", "", ""
+    dead = f"{top['zero_channels']}/{top['channels']}" if top["zero_channels"] else ""
+    mean, largest = _number(top["mean_abs"]), _number(top["max_abs"])
+    if top["nonfinite"]:
+        largest = f"{top['nonfinite']} not finite"
+    shape = "x".join(map(str, top["shape"])) or "scalar"
+    return layer["name"], layer["type"], top["name"], shape, mean, largest, f"{top['zero_frac']:.0%}", dead
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def heading(path: str, data: dict[str, Any]) -> str:
+    """What ran, where, and what was not as the net says."""
+    loss = data["loss"]
+    shown = f", loss {loss:.6g}" if loss is not None else ", loss not finite" if data.get("loss_nonfinite") else ""
+    batch = f", batch {data['batch_used']}" if data["batch_used"] is not None else ""
+    total = data["timing_ms"].get("total", 0.0)
+    first = f"{path}: {data['phase']} on {data['device']}{batch}{shown} ({total:.0f} ms, {data['status']})"
+    return "\n".join([first, *(f"  note: {item['message']}" for item in data["degraded"])])

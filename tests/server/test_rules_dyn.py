@@ -1,0 +1,47 @@
+"""The nets on the pages of the dynamic rules, run through one batch on the CPU: BAD shows the rule, GOOD does not."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+import pytest
+
+from prototxt_gpu_check.client import WorkerClient
+from prototxt_server.rules.base import Example, Rule
+from prototxt_server.rules.catalogue import load_dynamic
+
+RULES = load_dynamic()
+GOOD = [pytest.param(rule, example, id=f"{rule.code}-{i}") for rule in RULES for i, example in enumerate(rule.GOOD)]
+BAD = [pytest.param(rule, example, id=f"{rule.code}-{i}") for rule in RULES for i, example in enumerate(rule.BAD)]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[WorkerClient]:
+    worker = WorkerClient()
+    yield worker
+    worker.close()
+
+
+def codes(client: WorkerClient, example: Example) -> dict[str, str]:
+    request = {"text": example.text, "dialect": example.dialect, "phase": "TRAIN", "device": "cpu", "batch": 8}
+    return {finding.code: finding.message for finding in client.check(request).findings}
+
+
+@pytest.mark.parametrize(("rule", "example"), BAD)
+def test_bad_shows_it(client: WorkerClient, rule: Rule, example: Example) -> None:
+    assert rule.code in codes(client, example)
+
+
+@pytest.mark.parametrize(("rule", "example"), GOOD)
+def test_good_shows_nothing_worth_a_warning(client: WorkerClient, rule: Rule, example: Example) -> None:
+    request = {"text": example.text, "dialect": example.dialect, "phase": "TRAIN", "device": "cpu", "batch": 8}
+    found = client.check(request).findings
+    assert [f.message for f in found if f.severity in ("error", "warning")] == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_its_page_is_whole(rule: Rule) -> None:
+    text = inspect.getdoc(type(rule)) or ""
+    for heading in ("What it does", "Why is this bad?", "Fix safety"):
+        assert f"## {heading}\n" in text

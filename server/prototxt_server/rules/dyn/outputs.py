@@ -7,7 +7,7 @@ from prototxt_server.rules.dyn.base import DynamicRule, dynamic
 from prototxt_server.rules.dyn.nets import conv, layer, net
 
 _SOUND = net(conv("data", "conv") + layer("relu", "ReLU", "conv", "x"))
-_LOUD = net(conv("data", "conv", 'type: "gaussian" std: 1000') + layer("relu", "ReLU", "conv", "x"))
+_LOUD = net(conv("data", "conv", 'type: "gaussian" std: 10') + layer("relu", "ReLU", "conv", "x"))
 _FIXED_LABEL = """layer {
   name: "data"
   type: "DummyData"

@@ -113,8 +113,8 @@ class CupyBackend(Backend):
         super().__init__(cupy, RawKernels())
         self.device = f"cuda:{index}"
         self.oom = (MemoryError, cupy.cuda.memory.OutOfMemoryError)
-        # 7 is COMPUTE_TYPE_TF32; the named constant lives in a private module. 0 is the default: strict FP32.
-        cupy._core.set_compute_type(cupy.float32, 7 if tf32 else 0)
+        # COMPUTE_TYPE_TF32 and COMPUTE_TYPE_DEFAULT (strict FP32, whatever CUPY_TF32 says); the names are private.
+        cupy._core.set_compute_type(cupy.float32, 7 if tf32 else 1)
         free = self.free_memory()
         if free is not None:
             self.column_cap = min(COLUMN_CAP, free // 4)

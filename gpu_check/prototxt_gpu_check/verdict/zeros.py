@@ -7,6 +7,7 @@ on purpose are none of these: the last gamma of a residual block, the last class
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,18 +28,22 @@ WORTH_SAYING = 0.3
 
 
 def findings(view: View) -> Iterator[Finding]:
-    """Each layer once, in file order."""
+    """Each collapse where it begins, in file order; of dead channels the first layer that has them."""
+    dead: list[Finding] = []
     for layer in view.layers:
         if layer.node.type in NO_SIGNAL or layer.facts.get("values"):
             continue
         found = _collapse(view, layer)
         if found is not None:
+            yield found
             for blob, _ in view.own(layer):
                 view.explain(blob, found.severity, through_joins=False)
-        else:
-            found = _dead_channels(view, layer)
-        if found is not None:
-            yield found
+        elif (more := _dead_channels(view, layer)) is not None:
+            dead.append(more)
+    if dead:
+        first = dead[0]
+        others = f" {len(dead) - 1} more layers are like it." if len(dead) > 1 else ""
+        yield replace(first, message=first.message + others)
 
 
 def _collapse(view: View, layer: LayerResult) -> Finding | None:

@@ -193,7 +193,7 @@ class Nvidia15BvlcParams(Rule):
     )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
-        """Nets that train; an error where gamma is frozen at 0."""
+        """Nets that train; gamma frozen at 0 is BN031's error."""
         if net.phase != "TRAIN" or not trainable(net):
             return
         for node in norms(net):

@@ -177,13 +177,18 @@ export class VSCode {
   squiggles(kind = 'warning') { return this.page.locator(`.view-overlays .squiggly-${kind}, .cdr.squiggly-${kind}`); }
   /** The n-th token span that contains w. */
   word(w, n = 0) { return this.page.locator('.view-lines .view-line span span').filter({ hasText: w }).nth(n); }
+  /** A point of the word. Not its middle, where Playwright points: the cursor may stand there and is no part of the word. */
+  async #inside(w, n) {
+    const { x, y, width, height } = await this.word(w, n).boundingBox({ timeout: 2000 });
+    return [x + width / 4, y + height / 2];
+  }
+  async clickWord(w, n = 0) { await this.page.mouse.click(...await this.#inside(w, n)); }
   /** Text of the whole hover: marker rows first, then the server's hovers, parted by "---". Asks again while nothing comes. */
   hover(w, n = 0) {
     const rows = this.page.locator('.monaco-hover:visible .hover-row');
     return until(async () => {
       await this.page.mouse.move(2, 2);                                             // leave the word, or a second hover never fires
-      const box = await this.word(w, n).boundingBox({ timeout: 2000 });
-      await this.page.mouse.move(box.x + box.width / 4, box.y + box.height / 2);    // not hover(): the cursor may stand in the middle
+      await this.page.mouse.move(...await this.#inside(w, n));
       await rows.first().waitFor({ timeout: 2000 });
       await until(async () => !/Loading/.test(await rows.first().innerText({ timeout: 1000 })), { timeout: 5000, what: 'hover text' });
       return plain((await rows.allInnerTexts()).join('\n---\n'));

@@ -8,6 +8,7 @@ prefix (`BN`) or a rule's name. What silences nothing is reported (SUP001), so t
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -49,21 +50,34 @@ def apply(findings: list[Finding], analysis: Analysis, active: frozenset[str] = 
     found = directives(analysis.tree)
     if not found:
         return findings
-    kept = [finding for finding in findings if not _silenced(finding, found)]
+    kept = _heard(findings, found)
     if UNUSED in active and analysis.settings.phase in ("auto", "all"):
-        kept += [item for item in _unused(found, analysis, active) if not _silenced(item, found)]
+        kept += _heard(_unused(found, analysis, active), found)
         kept.sort(key=lambda f: (f.start, f.end, f.code))
     return kept
 
 
-def _silenced(finding: Finding, found: list[Directive]) -> bool:
+def _heard(findings: list[Finding], found: list[Directive]) -> list[Finding]:
+    """The findings (sorted by place) that no directive silences."""
+    waiting = sorted(found, key=lambda directive: directive.start, reverse=True)
+    covering: list[Directive] = []
+    kept = []
+    for finding in findings:
+        while waiting and waiting[-1].start <= finding.start:
+            covering.append(waiting.pop())
+        covering = [directive for directive in covering if finding.start < directive.end]
+        if not _silenced(finding, covering):
+            kept.append(finding)
+    return kept
+
+
+def _silenced(finding: Finding, covering: list[Directive]) -> bool:
     silenced = False
-    for directive in found:
-        if directive.start <= finding.start < directive.end:
-            for code, _ in directive.codes:
-                if finding.code.startswith(code) or finding.name == code:
-                    directive.used.add(code)
-                    silenced = True
+    for directive in covering:
+        for code, _ in directive.codes:
+            if finding.code.startswith(code) or finding.name == code:
+                directive.used.add(code)
+                silenced = True
     return silenced
 
 
@@ -110,18 +124,20 @@ def comment_start(text: str, line_start: int) -> int:
 
 def _next_field(tree: Tree, offset: int) -> tuple[int, int]:
     """The field that comes next after `offset` in the same message; (0, 0) when there is none."""
-    fields = [(base, item) for base, item in tree.fields()]
-    while True:
-        inner: tuple[int, list[Field]] | None = None
-        for base, item in fields:
-            if base + item.start >= offset:
-                return base + item.start, max(base + item.end, base + item.start + 1)
-            if offset < base + item.end:
-                inner = base, _children(item, offset - base)
-                break
-        if inner is None:
-            return 0, 0
-        fields = [(inner[0], child) for child in inner[1]]
+    for index in range(max(0, bisect_right(tree.starts, offset) - 1), len(tree.chunks)):
+        base, fields = tree.starts[index], tree.chunks[index].fields
+        nested = False
+        while True:
+            at = bisect_left(fields, offset - base, key=lambda item: item.start)
+            if at and offset - base < fields[at - 1].end:
+                fields, nested = _children(fields[at - 1], offset - base), True
+            elif at < len(fields):
+                return base + fields[at].start, base + max(fields[at].end, fields[at].start + 1)
+            elif nested:
+                return 0, 0
+            else:
+                break  # the next chunk begins with the next field
+    return 0, 0
 
 
 def _children(item: Field, offset: int) -> list[Field]:

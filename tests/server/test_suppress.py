@@ -27,14 +27,22 @@ def codes(text: str, **settings: object) -> list[str]:
     [
         pytest.param(NAMELESS, ["SCH013"], id="nothing silences it"),
         pytest.param(
-            NAMELESS.replace('"Convolution"\n', '"Convolution"  # lsp: ignore[SCH013] as published\n'), [], id="same line"
+            NAMELESS.replace('"Convolution"\n', '"Convolution"  # lsp: ignore[SCH013] as published\n'),
+            [],
+            id="same line",
         ),
-        pytest.param(NAMELESS.replace('bottom: "data"\n', 'bottom: "data" # lsp: ignore[SCH013]\n'), ["SCH013", "SUP001"],
-                     id="another line"),
+        pytest.param(
+            NAMELESS.replace('bottom: "data"\n', 'bottom: "data" # lsp: ignore[SCH013]\n'),
+            ["SCH013", "SUP001"],
+            id="another line",
+        ),
         pytest.param("# lsp: ignore[SCH013] as published\n" + NAMELESS, [], id="own line before the layer"),
         pytest.param("# lsp: ignore[SCH013]\n\n# what it is\n" + NAMELESS, [], id="comments between"),
-        pytest.param("# lsp: ignore[SCH013]\n" + CONV + NAMELESS.replace('top: "conv"', 'top: "c"'), ["SUP001", "SCH013"],
-                     id="the next layer only"),
+        pytest.param(
+            "# lsp: ignore[SCH013]\n" + CONV + NAMELESS.replace('top: "conv"', 'top: "c"'),
+            ["SUP001", "SCH013"],
+            id="the next layer only",
+        ),
         pytest.param("# lsp: ignore[SCH]\n" + NAMELESS, [], id="prefix"),
         pytest.param("# lsp: ignore[missing-name]\n" + NAMELESS, [], id="name"),
         pytest.param("# lsp: ignore[NET001, SCH013]\n" + NAMELESS, ["SUP001"], id="two codes, one needed"),
@@ -42,11 +50,14 @@ def codes(text: str, **settings: object) -> list[str]:
         pytest.param("# lsp: ignore[DYN003] known\n" + CONV, [], id="codes of the forward check are not judged"),
         pytest.param("# lsp: ignore[SUP001, NET001]\n" + CONV, [], id="unused, and it may be"),
         pytest.param(NAMELESS.replace('top: "conv"', 'top: "# lsp: ignore[SCH013]"'), ["SCH013"], id="in a string"),
-        pytest.param(UNKNOWN.replace("  convolution_param", "  # lsp: ignore[SCH001] a fork's field\n  convolution_param"),
-                     [], id="before a block"),
+        pytest.param(
+            UNKNOWN.replace("  convolution_param", "  # lsp: ignore[SCH001] a fork's field\n  convolution_param"),
+            [],
+            id="before a block",
+        ),
         pytest.param("# lsp: ignore[SCH001]\r\n" + UNKNOWN.replace("\n", "\r\n"), [], id="CR LF"),
     ],
-)  # fmt: skip
+)
 def test_what_a_comment_covers(text: str, left: list[str]) -> None:
     assert codes(IMAGE + text) == left
 

@@ -10,6 +10,8 @@ from prototxt_grammar.edits import Edit
 from prototxt_net.file import Layer, NetFile
 from prototxt_net.message import Bound, Entry
 
+_MANY_USERS = 200
+
 
 def value_edit(layer: Layer, entry: Entry, text: str) -> Edit:
     """Replace the value of a field of a layer."""
@@ -100,7 +102,7 @@ def insert_into(text: str, base: int, message: Bound, field: str) -> Edit | None
 
 def fresh_blob_name(file: NetFile, wanted: str) -> str:
     """`wanted`, or `wanted_1`, ... : a name that no blob of the file has."""
-    taken = {name for layer in file.layers for name in (*layer.tops, *layer.bottoms)}
+    taken = file.users()
     name, count = wanted, 0
     while name in taken or not name:
         count += 1
@@ -111,14 +113,20 @@ def fresh_blob_name(file: NetFile, wanted: str) -> str:
 def own_top(file: NetFile, layer: Layer, top: int) -> tuple[Edit, ...]:
     """Give top `top` of a layer a new name and follow it through all later readers and in-place layers.
 
-    Empty when that cannot be done by renaming alone: the layer is not in every phase, or the name is produced again.
+    Empty when that cannot be done by renaming alone: the layer is not in every phase, the name is produced again, or it
+    has so many users that nobody could look over the edit.
     """
     if layer.bound.has("include") or layer.bound.has("exclude"):
         return ()
     old = layer.tops[top]
+    users = file.users()[old]
+    if len(users) > _MANY_USERS:
+        return ()
     new = fresh_blob_name(file, layer.name or old)
     edits = _rename(layer, "top", top, new)
-    for later in file.layers[layer.index + 1 :]:
+    for later in users:
+        if later.index <= layer.index:
+            continue
         for index, name in enumerate(later.bottoms):
             if name == old:
                 edits += _rename(later, "bottom", index, new)

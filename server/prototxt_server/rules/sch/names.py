@@ -227,7 +227,9 @@ class MissingType(ProblemRule):
     BAD = (Example(IMAGE + 'layer { name: "relu" bottom: "data" top: "data" }\n'),)
 
     def takes(self, analysis: Analysis, problem: Problem) -> bool:
-        """Not where a misspelt `type` has been reported already."""
+        """Not where a misspelt `type` has been reported already, nor in V0 layers, whose type stands further in."""
+        if any(layer.definition.version == 0 for layer in analysis.file.layers):
+            return False
         return not misspelt(analysis, problem.start, "type")
 
 

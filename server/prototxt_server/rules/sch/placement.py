@@ -213,9 +213,9 @@ class MissingName(LayerRule):
     BAD = (Example(IMAGE + CONV.replace('  name: "conv"\n', "")),)
 
     def suspects(self, layer: LayerDef) -> bool:
-        """No name, and none that could not be read."""
+        """No name, and none that could not be read or stands further in (V0)."""
         entry = layer.bound.entry("name")
-        return not layer.name and (entry is None or entry.ok)
+        return not layer.name and layer.version != 0 and (entry is None or entry.ok)
 
     def check_layer(self, layer: Layer, analysis: Analysis) -> Iterable[Finding]:
         """One finding, unless a misspelt `name` has been reported already."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcInvalidParams, JsonRpcRequestCancelled
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcRequestCancelled
 
+from prototxt_gpu_check.client import Report, RunCancelled, WorkerClient, WorkerError
 from prototxt_server.lsp import diagnostics
 from prototxt_server.lsp.document import Document
-from prototxt_server.lsp.worker import Run, Worker
 
 if TYPE_CHECKING:
     from prototxt_server.lsp.server import Server
@@ -20,8 +22,33 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 RUN_FORWARD = "prototxt.server.runForward"
 TITLE = "One-batch forward"
+DEADLINE_S = 300.0
+"""After that the layers that have run are reported; a client that cannot cancel must not wait for ever."""
 _ANSWER_SECONDS = 5.0
 _numbers = itertools.count(1)
+
+
+class Runs:
+    """The worker and the run that is in progress. A new run ends the one before it."""
+
+    def __init__(self) -> None:
+        self._client = WorkerClient()
+        self._cancel = threading.Event()
+
+    async def run(self, request: dict[str, Any], progress: _Progress) -> Report:
+        """Run one batch. Raises WorkerError and RunCancelled."""
+        self._cancel.set()
+        cancel = self._cancel = threading.Event()
+        progress.on_cancel(cancel.set)
+        try:
+            return await asyncio.to_thread(self._client.check, request, progress.report, cancel)
+        finally:
+            cancel.set()  # the server may be ending while the thread still waits
+
+    def close(self) -> None:
+        """End the worker, at once: it holds nothing that could be lost."""
+        self._cancel.set()
+        self._client.kill()
 
 
 def register(server: Server) -> None:
@@ -33,76 +60,64 @@ def register(server: Server) -> None:
     server.command(RUN_FORWARD)(run_command)
 
 
-def stop(ls: Server) -> None:
-    """End the worker process, if there is one."""
-    if ls.worker is not None:
-        ls.worker.stop()
-        ls.worker = None
-
-
 async def run_forward(ls: Server, *arguments: Any) -> dict[str, Any]:
     """Run one batch of an open document; its findings become diagnostics until the text changes.
 
     Returns a summary. Raises JsonRpcInvalidParams for a document that is not open, JsonRpcRequestCancelled when the
-    user gave up.
+    user gave up, JsonRpcException when there is no result.
     """
     document = ls.document(str(arguments[0])) if arguments else None
     if document is None:
         raise JsonRpcInvalidParams("the command takes the URI of an open document")
-    if ls.worker is None:
-        ls.worker = Worker()
-    digest = document.hash
+    digest, request = document.hash, _request(ls, document)
     ls.status("running", message=TITLE)
     progress = await _Progress.begin(ls)
-    run = ls.worker.start(_request(ls, document), progress.report)
-    progress.on_cancel(run.cancel)
+    state, device, message = "error", "", "failed"
     try:
-        result = await asyncio.wrap_future(run.future)
-    except Exception as error:
-        logger.exception("the forward run failed")
-        ls.status("error", message=str(error))
-        progress.end("failed")
-        raise
-    if run.cancelled:
-        ls.status("idle", message="cancelled")
-        progress.end("cancelled")
-        raise JsonRpcRequestCancelled("the forward run was cancelled")
-    _show(ls, document, digest, run)
-    summary = _summary(result)
-    ls.status("error" if summary["status"] == "error" else "idle", summary["device"], summary["message"])
-    progress.end(summary["message"])
-    return summary
+        report = await ls.runs.run(request, progress)
+        if ls.document(document.uri) is document and document.hash == digest:
+            document.forward = tuple(report.findings)
+            document.forward_run += 1
+            diagnostics.refresh(ls)
+        summary = _summary(report)
+        device, message = summary["device"], summary["message"]
+        state = "error" if summary["status"] == "error" else "idle"
+        return summary
+    except RunCancelled:
+        state, message = "idle", "cancelled"
+        raise JsonRpcRequestCancelled("the forward run was cancelled") from None
+    except WorkerError as error:
+        message = str(error)
+        raise JsonRpcException(message, types.LSPErrorCodes.RequestFailed.value) from None
+    finally:
+        ls.status(state, device, message)
+        progress.end(message)
 
 
 def _request(ls: Server, document: Document) -> dict[str, Any]:
-    """The worker's request for the present text, in the first phase that the file is meant for."""
-    nets = ls.analysis(document).nets
+    """What the worker is asked: the present text, read as the diagnostics were."""
+    judged = ls.analysis(document)
+    phase = ls.settings.analysis.phase
     return {
-        "op": "check",
         "text": document.text,
-        "path": document.path,
-        "phase": nets[0].phase if nets else "TRAIN",
-        "dialect": ls.analysis(document).file.dialect,
+        "dialect": judged.file.dialect,
+        "phase": phase if phase in ("TRAIN", "TEST") else "auto",
         "device": ls.settings.device,
         "batch": ls.settings.batch,
+        "deadline_s": DEADLINE_S,
     }
 
 
-def _show(ls: Server, document: Document, digest: str, run: Run) -> None:
-    """Make the findings diagnostics, unless they are about a text that is no longer there."""
-    if ls.document(document.uri) is document and document.hash == digest:
-        document.forward = tuple(run.findings)
-        document.forward_run += 1
-        diagnostics.refresh(ls)
-
-
-def _summary(result: dict[str, Any]) -> dict[str, Any]:
-    device, status = str(result.get("device", "")), str(result.get("status", "error"))
-    findings = result.get("findings") or []
-    worst = f"{len(findings)} finding{'' if len(findings) == 1 else 's'}" if findings else "nothing to report"
-    batch = result.get("batch_used")
-    message = result.get("message") or f"{worst} on {device}" + (f", batch {batch}" if batch else "")
-    return {"status": status, "device": device, "batch_used": batch, "findings": len(findings), "message": str(message)}
+def _summary(report: Report) -> dict[str, Any]:
+    """What the command hands back: the result without its numbers."""
+    data, count = report.data, len(report.findings)
+    verdict = "nothing to report" if not count else "1 finding" if count == 1 else f"{count} findings"
+    batch = f", batch {data['batch_used']}" if data.get("batch_used") else ""
+    kept = ("status", "device", "phase", "batch_requested", "batch_used", "loss", "timing_ms", "degraded")
+    summary: dict[str, Any] = {key: data.get(key) for key in kept}
+    summary["findings"] = [{"code": f.code, "layer": f.layer, "message": f.message} for f in report.findings]
+    summary["message"] = data.get("error") or f"{verdict} on {data['device']}{batch}, {data['phase']}"
+    return summary
 
 
 class _Progress:
@@ -121,13 +136,13 @@ class _Progress:
         token = f"prototxt-forward-{next(_numbers)}"
         try:
             await asyncio.wait_for(ls.work_done_progress.create_async(token), _ANSWER_SECONDS)
-        except Exception as error:  # a client that says it can and then refuses: run without
+        except (JsonRpcException, TimeoutError) as error:  # says it can and then refuses: run without
             logger.warning("no progress can be shown: %s", error)
             return cls(ls, None)
         ls.work_done_progress.begin(token, types.WorkDoneProgressBegin(title=TITLE, cancellable=True, percentage=0))
         return cls(ls, token)
 
-    def on_cancel(self, cancel: Any) -> None:
+    def on_cancel(self, cancel: Callable[[], None]) -> None:
         """Call `cancel` when the user gives up."""
         if self._token is not None:
             future = self._ls.work_done_progress.tokens[self._token]
@@ -135,12 +150,16 @@ class _Progress:
 
     def report(self, done: int, total: int, layer: str) -> None:
         """From any thread: `done` of `total` layers have run; `layer` is the next."""
+        self._loop.call_soon_threadsafe(self._report, done, total, layer)
+
+    def _report(self, done: int, total: int, layer: str) -> None:
         if self._token is not None:
             value = types.WorkDoneProgressReport(message=layer, percentage=100 * done // max(total, 1))
-            self._loop.call_soon_threadsafe(self._ls.work_done_progress.report, self._token, value)
+            self._ls.work_done_progress.report(self._token, value)
 
     def end(self, message: str) -> None:
         """Take it off the screen."""
         if self._token is not None:
             self._ls.work_done_progress.end(self._token, types.WorkDoneProgressEnd(message=message))
             self._ls.work_done_progress.tokens.pop(self._token, None)
+            self._token = None

@@ -12,9 +12,9 @@ from pygls.lsp.server import LanguageServer
 from prototxt_server.analysis import Analysis
 from prototxt_server.lsp.diagnostics import Publisher
 from prototxt_server.lsp.document import Document
+from prototxt_server.lsp.forward import Runs
 from prototxt_server.lsp.protocol import Protocol
 from prototxt_server.lsp.settings import ServerSettings, read_settings
-from prototxt_server.lsp.worker import Worker
 
 logger = logging.getLogger(__name__)
 STATUS = "prototxt/status"
@@ -30,7 +30,7 @@ class Server(LanguageServer):
         self.publisher = Publisher(self)
         self.session = secrets.token_hex(4)
         self.settings_revision = 0
-        self.worker: Worker | None = None
+        self.runs = Runs()
         self.over_pipes = False
         self.watch: asyncio.Future[None] | None = None
 

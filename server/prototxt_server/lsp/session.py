@@ -11,7 +11,6 @@ from lsprotocol import types
 
 from prototxt_server.analysis import Source
 from prototxt_server.engine import analyze
-from prototxt_server.lsp import forward
 
 if TYPE_CHECKING:
     from prototxt_server.lsp.server import Server
@@ -43,7 +42,7 @@ def warm_up() -> None:
 
 def shutdown(ls: Server, params: None) -> None:
     """End the worker; the process ends with `exit`."""
-    forward.stop(ls)
+    ls.runs.close()
 
 
 async def _watch_parent(parent: int) -> None:

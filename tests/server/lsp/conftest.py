@@ -32,7 +32,8 @@ def own_capabilities(**changes: Any) -> types.ClientCapabilities:
         "textDocument": {
             "diagnostic": {},
             "codeAction": {"dataSupport": True, "resolveSupport": {"properties": ["edit"]}},
-            "completion": {"completionItem": {"snippetSupport": True}},
+            "completion": {"completionItem": {"snippetSupport": True, "documentationFormat": ["markdown"]}},
+            "hover": {"contentFormat": ["markdown"]},
         },
         "window": {"workDoneProgress": True},
         "general": {"positionEncodings": ["utf-16"]},
@@ -168,6 +169,10 @@ async def client(lsp_client: LanguageClient, capabilities: types.ClientCapabilit
     @lsp_client.feature("prototxt/status")
     def status(params: Any) -> None:
         lsp_client.notes.append(params)
+
+    @lsp_client.feature(types.WORKSPACE_INLAY_HINT_REFRESH)
+    def refresh(params: Any) -> None:
+        lsp_client.notes.append("inlay hints refreshed")
 
     lsp_client.initialized_with = await lsp_client.initialize_session(
         types.InitializeParams(capabilities=capabilities, root_uri="file:///nets", initialization_options=options)

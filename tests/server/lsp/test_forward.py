@@ -1,0 +1,112 @@
+"""Running one batch from the editor."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+RUN = "prototxt.server.runForward"
+DEAD = """name: "dead"
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 4 dim: 3 dim: 8 dim: 8 } } }
+layer {
+  name: "conv1"
+  type: "Convolution"
+  bottom: "data"
+  top: "conv1"
+  convolution_param { num_output: 8 kernel_size: 3 weight_filler { type: "msra" } }
+}
+layer {
+  name: "conv2"
+  type: "Convolution"
+  bottom: "conv1"
+  top: "conv2"
+  convolution_param { num_output: 8 kernel_size: 3 weight_filler { type: "constant" value: 0 } }
+}
+layer { name: "relu2" type: "ReLU" bottom: "conv2" top: "conv2" }
+"""
+
+
+async def run(net):
+    return await net.client.workspace_execute_command_async(types.ExecuteCommandParams(RUN, arguments=[net.uri]))
+
+
+async def forward(net) -> list[types.Diagnostic]:
+    return [d for d in (await net.pull()).items if d.source == "lsp forward"]
+
+
+@pytest.mark.parametrize("options", [{"settings": {"forward": {"device": "cpu", "batch": 2}}}], indirect=True)
+async def test_findings_stay_until_the_text_changes(options, client, edit) -> None:
+    net = edit(DEAD)
+    before = await net.pull()
+    summary = await run(net)
+    assert (summary["status"], summary["device"].split()[0], summary["batch_used"]) == ("ok", "cpu", 2)
+    after = await net.pull(before.result_id)
+    found = [d for d in after.items if d.source == "lsp forward"]
+    assert [d.code for d in found] == [f["code"] for f in summary["findings"]]
+    assert any("conv2" in d.message for d in found)
+    net.replace("value: 0", "value: 0 ")
+    assert await forward(net) == []
+
+
+async def test_progress_and_status(client, edit) -> None:
+    net = edit(DEAD)
+    await run(net)
+    (reports,) = client.progress_reports.values()
+    assert isinstance(reports[0], types.WorkDoneProgressBegin)
+    assert reports[0].cancellable
+    assert isinstance(reports[-1], types.WorkDoneProgressEnd)
+    states = [note["state"] if isinstance(note, dict) else getattr(note, "state", "") for note in client.notes]
+    assert states == ["idle", "running", "idle"]
+
+
+@pytest.mark.parametrize("capabilities", [{"window__workDoneProgress": None}], indirect=True, ids=["no progress"])
+async def test_without_progress(capabilities, client, edit) -> None:
+    summary = await run(edit(DEAD))
+    assert summary["status"] == "ok"
+    assert client.progress_reports == {}
+
+
+BIG = """layer { name: "data" type: "Input" top: "b0" input_param { shape { dim: 8 dim: 64 dim: 224 dim: 224 } } }
+""" + "".join(
+    f'layer {{ name: "c{i}" type: "Convolution" bottom: "b{i}" top: "b{i + 1}"\n'
+    '  convolution_param { num_output: 64 kernel_size: 3 pad: 1 weight_filler { type: "msra" } } }\n'
+    for i in range(60)
+)
+
+
+async def test_cancelled(client, edit) -> None:
+    """The user gives up: the command ends with the protocol's code for that, and nothing is shown."""
+    net = edit(BIG)
+
+    running = asyncio.ensure_future(run(net))
+    while not any(len(reports) > 1 for reports in client.progress_reports.values()):
+        await client.wait_for_notification(types.PROGRESS)
+    (token,) = client.progress_reports
+    client.window_work_done_progress_cancel(types.WorkDoneProgressCancelParams(token))
+    with pytest.raises(JsonRpcException) as caught:
+        await running
+    assert caught.value.code == types.LSPErrorCodes.RequestCancelled.value
+    assert await forward(net) == []
+
+
+BAD = {"broken": "layer {", "solver": 'net: "x.prototxt"\nbase_lr: 0.1\n', "junk": "\x00"}
+
+
+@pytest.mark.parametrize("case", BAD)
+async def test_what_cannot_run_says_why(case: str, client, edit) -> None:
+    net = edit(BAD[case])
+    try:
+        message = (await run(net))["message"]
+    except JsonRpcException as error:
+        message = str(error)
+    assert message
+    assert "Traceback" not in message
+
+
+async def test_a_document_that_is_not_open(client) -> None:
+    for arguments in ([], ["file:///nowhere"], [7]):
+        with pytest.raises(JsonRpcException, match="open document"):
+            await client.workspace_execute_command_async(types.ExecuteCommandParams(RUN, arguments=arguments))

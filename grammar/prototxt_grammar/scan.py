@@ -132,8 +132,8 @@ class Scan:
 
     def _bad_word(self, start: int, end: int) -> int:
         word = self.text[start:end]
-        if '"' in word or "'" in word:
-            self._report("unterminated-string", start, end, "a quote at both ends", word, start)
+        if word[-1] in "'\"" and word.count(word[-1]) == 1:  # `conv1"`: the quote before it is missing
+            self._report("unterminated-string", start, end, word[-1], word, start)
         elif word.lstrip("+-.")[:1].isdecimal():
             self._report("bad-number", start, end, "number", word)
         else:

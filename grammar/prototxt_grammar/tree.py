@@ -88,7 +88,8 @@ class SyntaxProblem:
     expected, found: what protobuf would say ("identifier", `":"`, ...), for the message of the rule.
     at: where something is missing, as an offset (-1 where nothing is): "unclosed" and "missing-open": where the bracket
     `expected` belongs; "missing-colon" and "missing-value": behind the name, behind the colon; "glued": where the space
-    belongs; "unterminated-string": where the quote belongs. For "mismatched-close": the opening bracket.
+    belongs; "unterminated-string": where the quote `expected` belongs, which may be before the word. For
+    "mismatched-close": the opening bracket.
     """
 
     kind: str

@@ -124,6 +124,7 @@ REFUSED = [
     ("a: 5‸«false_x»: 2", "glued", [("a", "5"), ("false_x", "2")]),
     ('a: «"x»‸\nb: 1', "unterminated-string", [("a", '"x'), ("b", "1")]),
     ('a: «"x»‸\ny" b: 1', "unterminated-string", [("a", '"x\ny"'), ("b", "1")]),
+    ('a: ‸«conv1"»\nb: 1', "unterminated-string", [("a", 'conv1"'), ("b", "1")]),
     ("a { b: «'x»‸ }", "unterminated-string", [("a", [("b", "'x")])]),
     ("a: 'x«\\q»'", "bad-escape", [("a", "'x\\q'")]),
     ("a: '«\\x»g'", "bad-escape", [("a", "'\\xg'")]),

@@ -85,6 +85,27 @@ def test_bad_speaks_and_its_fix_cures(rule: Rule, example: Example) -> None:
     assert {code for code, _ in errors(after)} <= {code for code, _ in errors(before)}, "a fix must not add errors"
 
 
+def shapes(analysis: Analysis) -> dict[tuple[str, str], object]:
+    """Top and parameter shapes by phase and layer."""
+    return {
+        (net.phase, node.name): ([blob.shape for blob in node.tops], [blob.shape for blob in node.setup.params])
+        for net in analysis.nets
+        for node in net.nodes
+    }
+
+
+@pytest.mark.parametrize(("rule", "example"), BAD)
+def test_a_safe_fix_leaves_the_shapes_of_a_net_that_loads(rule: Rule, example: Example) -> None:
+    before = read(example, rule.code)
+    if any(finding.caffe_aborts for finding in before.findings):
+        return  # there is no net to compare with
+    fixes = [f.fix for f in before.findings if f.code == rule.code and f.fix and f.fix.applicability == "safe"]
+    fixed = apply_edits(example.text, [edit for fix in fixes for edit in fix.edits])
+    after = shapes(read(replace(example, text=fixed), rule.code))
+    for place, found in shapes(before).items():
+        assert after.get(place, found) == found, place
+
+
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.fix_safety != "none"], ids=lambda rule: rule.code)
 def test_a_rule_that_claims_a_fix_shows_one(rule: Rule) -> None:
     assert any(

@@ -161,3 +161,16 @@ def test_shared_sums_are_a_matter_of_one_dialect() -> None:
     assert codes(text, dialect="nvidia-0.17") == ["NET019"]
     assert codes("eltwise_mem_sharing: false\n" + text, dialect="nvidia-0.17") == []
     assert codes(text, dialect="nvidia-0.16") == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        pytest.param('top: "conv"', 'tops: "conv"', id="a misspelt field"),
+        pytest.param('top: "conv"', 'top "conv', id="an open string"),
+        pytest.param('top: "conv"', "", id="nothing there"),
+    ],
+)
+def test_a_reader_is_not_blamed_for_text_that_could_not_be_read(right: str, wrong: str) -> None:
+    text = image() + conv("conv", "data").replace(right, wrong) + relu("r", "conv")
+    assert codes(text) == (["NET002"] if not wrong else [])

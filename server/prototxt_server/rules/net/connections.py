@@ -21,6 +21,23 @@ def _node(problem: Problem) -> Node:
     return node
 
 
+def _follows_from_another(analysis: Analysis, problem: Problem) -> bool:
+    """Whether the missing blob stands in text that could not be read: in a broken block, or behind a misspelt field.
+
+    Caffe stops at that first; once it is corrected, the blob is there.
+    """
+    reader = _node(problem)
+    name = reader.layer.bottoms[int(str(problem.data["bottom"]))]
+    text = analysis.tree.text
+    for start, chunk in zip(analysis.tree.starts, analysis.tree.chunks, strict=True):
+        if chunk.problems and start != reader.layer.base and name in chunk.text:
+            return True
+    return any(
+        other.code == "SCH001" and name in text[other.end : text.find("\n", other.end) + 1 or len(text)]
+        for other in analysis.file.problems
+    )
+
+
 @rule
 class UnknownBottom(ProblemRule):
     """## What it does
@@ -45,11 +62,12 @@ class UnknownBottom(ProblemRule):
             IMAGE + CONV.replace('bottom: "data"', 'bottom: "dato"'),
             fixed=IMAGE + CONV,
         ),
-        Example(
-            CONV + IMAGE,
-            phase="TEST",
-        ),
+        Example(CONV + IMAGE, phase="TEST"),
     )
+
+    def takes(self, analysis: Analysis, problem: Problem) -> bool:
+        """Not where the producer could not be read."""
+        return not _follows_from_another(analysis, problem)
 
     def fix(self, analysis: Analysis, node: Node | None, problem: Problem) -> Fix | None:
         """Write the near name."""
@@ -267,6 +285,10 @@ layer {
 """,
         ),
     )
+
+    def takes(self, analysis: Analysis, problem: Problem) -> bool:
+        """Not where the producer could not be read."""
+        return not _follows_from_another(analysis, problem)
 
     def fix(self, analysis: Analysis, node: Node | None, problem: Problem) -> Fix | None:
         """Copy the producer's include rule when it has exactly one and the reader has none."""

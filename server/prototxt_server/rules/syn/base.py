@@ -18,8 +18,8 @@ class SyntaxRule(Rule):
 
     kinds: ClassVar[frozenset[str]] = frozenset()
 
-    def words(self, analysis: Analysis, problem: SyntaxProblem, text: str) -> str:
-        """The message. text: what the problem's span covers."""
+    def words(self, analysis: Analysis, problem: SyntaxProblem, base: int, text: str) -> str:
+        """The message. base: as for `cure`. text: what the problem's span covers."""
         raise NotImplementedError
 
     def cure(self, analysis: Analysis, problem: SyntaxProblem, base: int) -> Fix | None:
@@ -37,7 +37,7 @@ class SyntaxRule(Rule):
             if problem.kind in self.kinds:
                 start, end = base + problem.start, base + problem.end
                 if self.takes(problem, source[start:end]):
-                    message = self.words(analysis, problem, source[start:end])
+                    message = self.words(analysis, problem, base, source[start:end])
                     fix = self.cure(analysis, problem, base)
                     yield self.in_file(analysis.file, message, start, end, aborts=True, fix=fix)
 

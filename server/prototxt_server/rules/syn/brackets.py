@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from prototxt_grammar.edits import Edit
@@ -45,17 +46,19 @@ class UnclosedMessage(SyntaxRule):
         Example('layer < name: "x" type: "Silence" }\n'),
     )
 
-    def words(self, analysis: Analysis, problem: SyntaxProblem, text: str) -> str:
+    def words(self, analysis: Analysis, problem: SyntaxProblem, base: int, text: str) -> str:
         """The message."""
         if problem.kind == "mismatched-close":
             return (
                 f"`{text}` closes a message that another kind of bracket opened: expected {problem.expected}, so Caffe "
                 "refuses the file. Use the same pair."
             )
+        name = re.search(r"(\w+)\s*:?\s*\Z", analysis.tree.text[: base + problem.start])
+        what = f"`{name.group(1)}`" if name else "this message"
+        close = problem.expected.strip('"') or "}"
         return (
-            "this message is never closed, so everything after it is read as part of it and Caffe refuses the "
-            "file. Add "
-            "the closing bracket where it ends."
+            f"{what} opened here is never closed, so everything after it is read as part of it and Caffe refuses the "
+            f"file. Add `{close}` where it ends."
         )
 
     def cure(self, analysis: Analysis, problem: SyntaxProblem, base: int) -> Fix | None:
@@ -98,7 +101,7 @@ class StrayClose(SyntaxRule):
     GOOD = (Example(IMAGE + CONV),)
     BAD = (Example(IMAGE + CONV + "}\n", fixed=IMAGE + CONV),)
 
-    def words(self, analysis: Analysis, problem: SyntaxProblem, text: str) -> str:
+    def words(self, analysis: Analysis, problem: SyntaxProblem, base: int, text: str) -> str:
         """The message."""
         return (
             f"this `{text}` closes nothing, so Caffe stops reading here: an earlier message was closed one bracket too "

@@ -49,7 +49,7 @@ class ParseError(SyntaxRule):
         """Not the characters that only look wrong (SYN007)."""
         return problem.kind != "bad-char" or not is_lookalike(text)
 
-    def words(self, analysis: Analysis, problem: SyntaxProblem, text: str) -> str:
+    def words(self, analysis: Analysis, problem: SyntaxProblem, base: int, text: str) -> str:
         """The message."""
         if problem.kind == "bad-escape":
             return f"`{text}` is no escape of the text format, so Caffe refuses the file. Write `\\\\` for a backslash."
@@ -90,7 +90,7 @@ class SlashComment(SyntaxRule):
         Example("/* the\n   input */\n" + IMAGE),
     )
 
-    def words(self, analysis: Analysis, problem: SyntaxProblem, text: str) -> str:
+    def words(self, analysis: Analysis, problem: SyntaxProblem, base: int, text: str) -> str:
         """The message."""
         return (
             f"`{text[:2]}` does not start a comment in protobuf text, so Caffe stops reading here. "
@@ -138,7 +138,7 @@ class GluedToken(SyntaxRule):
         ),
     )
 
-    def words(self, analysis: Analysis, problem: SyntaxProblem, text: str) -> str:
+    def words(self, analysis: Analysis, problem: SyntaxProblem, base: int, text: str) -> str:
         """The message."""
         return "a space is missing between a number and the name behind it, so Caffe refuses the file. Insert it."
 
@@ -170,7 +170,7 @@ class UnterminatedString(SyntaxRule):
     GOOD = (Example(IMAGE),)
     BAD = (Example(IMAGE.replace('top: "data"', 'top: "data'), fixed=IMAGE),)
 
-    def words(self, analysis: Analysis, problem: SyntaxProblem, text: str) -> str:
+    def words(self, analysis: Analysis, problem: SyntaxProblem, base: int, text: str) -> str:
         """The message."""
         return "the string opened here does not end on this line, so Caffe refuses the file. Close the quote."
 
@@ -218,7 +218,7 @@ class FullwidthChar(SyntaxRule):
         """Only what has an ASCII twin."""
         return is_lookalike(text)
 
-    def words(self, analysis: Analysis, problem: SyntaxProblem, text: str) -> str:
+    def words(self, analysis: Analysis, problem: SyntaxProblem, base: int, text: str) -> str:
         """The message."""
         twin = LOOKALIKES[text[0]]
         shown = (
@@ -260,7 +260,7 @@ class MissingColon(SyntaxRule):
     GOOD = (Example(IMAGE),)
     BAD = (Example(IMAGE.replace('top: "data"', 'top "data"'), fixed=IMAGE),)
 
-    def words(self, analysis: Analysis, problem: SyntaxProblem, text: str) -> str:
+    def words(self, analysis: Analysis, problem: SyntaxProblem, base: int, text: str) -> str:
         """The message."""
         return "a plain value needs a colon before it, so Caffe refuses the file here. Write `name: value`."
 

@@ -49,6 +49,8 @@ class _Plan:
     def __init__(self, pieces: list[Piece], broken: list[int]) -> None:
         self.pieces = pieces
         self.broken = broken
+        #: Refused, and not for its brackets: no join that reaches over such a piece is accepted.
+        self.faulty = [index for index in broken if pieces[index].balanced]
         self.comment_ends = [index for index in broken if pieces[index].ends_comment]
         #: A join that reaches over this piece was refused at it. So would be every join that begins between the start
         #: of that one and this piece and reaches over it too; trying those as well would take quadratic time.
@@ -73,7 +75,7 @@ class _Plan:
                 stop = self.comment_ends[at] + 1
                 return self._join(index, stop, known), stop
         partner = self.partner.get(index) if piece.depth > 0 else None
-        if partner is not None and not index < self.culprit <= partner:
+        if partner is not None and not self._is_refused(index, partner):
             chunk = self._accepted(index, partner + 1, known)
             if chunk is not None:
                 return chunk, partner + 1
@@ -91,6 +93,11 @@ class _Plan:
 
             piece.chunk = Chunk(piece.text, *explain(piece.text))
         return piece.chunk, index + 1
+
+    def _is_refused(self, index: int, partner: int) -> bool:
+        """Whether it is known without parsing that the pieces from `index` to `partner` are not accepted."""
+        at = bisect_right(self.faulty, index)
+        return index < self.culprit <= partner or (at < len(self.faulty) and self.faulty[at] < partner)
 
     def _text(self, start: int, stop: int) -> str:
         return "".join([piece.text for piece in self.pieces[start:stop]])

@@ -21,18 +21,19 @@ class Piece:
     """A run of text with what can be said about it alone.
 
     fields: its fields where protobuf accepts it alone, else None. chunk: the chunk made of it, once there is one.
-    depth: how many brackets it leaves open (negative: closes). name: the name of the block that it begins with.
-    flat: the first line of that block stands in column 0. opens_comment: it has a `/*` without an end.
-    ends_comment: it has a `*/` that ends nothing here.
+    depth: how many brackets it leaves open (negative: closes). balanced: each of its brackets has its partner here.
+    name: the name of the block that it begins with. flat: the first line of that block stands in column 0.
+    opens_comment: it has a `/*` without an end. ends_comment: it has a `*/` that ends nothing here.
     """
 
-    __slots__ = ("chunk", "depth", "ends_comment", "fields", "flat", "name", "opens_comment", "text")
+    __slots__ = ("balanced", "chunk", "depth", "ends_comment", "fields", "flat", "name", "opens_comment", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.fields: list[Field] | None = parse_clean(text)
         self.chunk: Chunk | None = None if self.fields is None else Chunk(text, self.fields, ())
         self.depth = 0
+        self.balanced = True
         self.name = ""
         self.flat = self.opens_comment = self.ends_comment = False
         if self.fields is None:
@@ -52,7 +53,8 @@ class Piece:
                 self.depth -= 1
                 lowest = min(lowest, self.depth)
         self.opens_comment, self.ends_comment = scan.opens_comment, scan.ends_comment
-        if self.depth == 0 and lowest == 0:
+        self.balanced = self.depth == 0 and lowest == 0
+        if self.balanced:
             result = parse_strict(self.text)
             if not isinstance(result, Rejection):
                 self.fields = result

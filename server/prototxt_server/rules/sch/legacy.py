@@ -91,7 +91,7 @@ class V1Layers(Rule):
         if not _is_old(analysis):
             return
         old, mixed = _blocks(analysis)
-        if mixed or any(layer.definition.version == 0 for layer in analysis.file.layers):
+        if mixed or _is_v0(analysis):
             return
         base, item = old[0]
         message = (
@@ -124,7 +124,7 @@ class V0Layers(Rule):
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """At most one finding."""
-        if not any(layer.definition.version == 0 for layer in analysis.file.layers):
+        if not _is_v0(analysis):
             return
         base, item = _blocks(analysis)[0][0]
         message = (
@@ -276,6 +276,7 @@ class InputDimCount(Rule):
     BAD = (
         Example(_INPUT.replace("input_dim: 8\n", "", 1) + _V2),
         Example('input: "a"\ninput: "b"\ninput_shape { dim: 1 }\n'),
+        Example('input: "data"\ninput_shape { dim: 2 dim: 3 dim: 8 dim: 8 }\n' + _V0),
     )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
@@ -287,9 +288,15 @@ class InputDimCount(Rule):
         name = "input_shape" if shapes else "input_dim"
         given, wanted = (shapes, inputs) if shapes else (dims, 4 * inputs)
         modern = "Input" in analysis.file.schema.layer_types
-        if given == wanted or _is_v0_shape(analysis):
-            return
         start, end = analysis.file.at_root(name)
+        if shapes and _is_v0(analysis):
+            lost = set(root.all("input")) & {blob for layer in analysis.file.layers for blob in layer.bottoms}
+            message = "in a net of the oldest (V0) form `input_shape` is dropped, and the inputs with it; "
+            message += "Caffe aborts where a layer reads one. Write `input_dim`."
+            yield self.in_file(analysis.file, message, start, end, aborts=bool(lost) and modern)
+            return
+        if given == wanted:
+            return
         message = f"{given} {name} for {inputs} input{'s' if inputs > 1 else ''}, {wanted} are needed; "
         if not modern:
             yield self.in_file(analysis.file, message + "Caffe aborts.", start, end, aborts=True)
@@ -300,8 +307,5 @@ class InputDimCount(Rule):
             yield self.in_file(analysis.file, message + "the surplus is ignored.", start, end, severity="warning")
 
 
-def _is_v0_shape(analysis: Analysis) -> bool:
-    """A V0 file with input_shape loses its inputs altogether; then the layers that read them say so."""
-    return analysis.file.root.has("input_shape") and any(
-        layer.definition.version == 0 for layer in analysis.file.layers
-    )
+def _is_v0(analysis: Analysis) -> bool:
+    return any(layer.definition.version == 0 for layer in analysis.file.layers)

@@ -10,9 +10,9 @@ import { until } from './vscode-driver.mjs';
 
 const buttons = (v) => v.page.locator('.notifications-toasts .monaco-button:not(.monaco-dropdown-button)');
 
-describe('no Python where the setting says', { skip: env.missing }, () => {
-  story('no-python', { python: '${workspaceFolder}/venv/bin/python' }, [
-    ['the message names the place and offers ways out', async (v) => {
+describe('nothing to start', { skip: env.missing }, () => {
+  story('nothing', { python: '${workspaceFolder}/venv/bin/python' }, [
+    ['no Python where the setting says: the message names the place', async (v) => {
       await v.open('net.prototxt');
       assert.match(await notified(v, /No Python here can check/), /ws\/venv\/bin\/python not found/);
       assert.deepEqual(await buttons(v).allInnerTexts(), ['Get Python', 'Open Settings', 'Show Log']);
@@ -21,26 +21,18 @@ describe('no Python where the setting says', { skip: env.missing }, () => {
     }],
     ['the setting is one click away', async (v) => {
       await buttons(v).filter({ hasText: 'Open Settings' }).click();
-      await v.page.locator('.settings-editor').waitFor();
+      await v.page.locator('.settings-editor .setting-item-label', { hasText: 'Interpreter' }).waitFor();
     }],
-  ]);
-});
-
-describe('a command that is no server', { skip: env.missing }, () => {
-  story('no-server', { machineSettings: { 'prototxt.server.path': '/usr/bin/yes' } }, [
-    ['one message says what the command said', async (v) => {
-      await v.open('net.prototxt');
+    ['a command that is no server: one message says what it said', async (v) => {
+      await v.command('View: Close Editor');
+      v.setMachine({ 'prototxt.server.path': '/usr/bin/yes' });
       await notified(v, /did not start: .*--help/);
       assert.equal((await v.notifications()).length, 1);
       assert.deepEqual(await buttons(v).allInnerTexts(), ['Open Settings', 'Show Log']);
     }],
-  ]);
-});
-
-describe('the server is not installed', { skip: env.missing }, () => {
-  story('install', () => ({ python: basePython() }), [
-    ['the message offers to install it', async (v) => {
-      await v.open('net.prototxt');
+    ['a Python without the server: the message offers to install it', async (v) => {
+      await v.command('Notifications: Clear All Notifications');
+      v.setMachine({ 'prototxt.interpreter': basePython() });
       assert.match(await notified(v, /No Python here/), /without prototxt-lsp/);
       assert.equal((await buttons(v).allInnerTexts())[0], 'Install Server');
     }],

@@ -109,7 +109,7 @@ export class VSCode {
     }
     const trustSetting = trust === 'off' ? { 'security.workspace.trust.enabled': false } : { 'security.workspace.trust.startupPrompt': 'always' };
     fs.writeFileSync(at('ud', 'User', 'settings.json'), JSON.stringify({ ...SETTINGS, ...trustSetting, ...settings }, null, 1));
-    fs.writeFileSync(at('ud', 'Machine', 'settings.json'), JSON.stringify(machineSettings, null, 1));
+    this.setMachine(machineSettings);
 
     const e = { ...process.env, HOME: tmp, XDG_CONFIG_HOME: at('cfg'), XDG_DATA_HOME: at('data'), XDG_CACHE_HOME: at('cache'), TMPDIR: at('t'), EXTENSIONS_GALLERY: '{"serviceUrl":""}', ...env };
     for (const k of Object.keys(e)) if (k.startsWith('VSCODE_')) delete e[k];       // of an editor that runs this test
@@ -135,6 +135,8 @@ export class VSCode {
     if (trust === 'off') await this.page.locator('.explorer-folders-view .monaco-list-row').first().waitFor();
   }
 
+  /** Replaces the settings of scope machine or machine-overridable; a running window takes them over. */
+  setMachine(settings) { fs.writeFileSync(path.join(this.tmp, 'ud/Machine/settings.json'), JSON.stringify(settings, null, 1)); }
   shot(name) { return this.page.screenshot({ path: path.join(this.shots, name + '.png') }); }
   read(rel) { return fs.readFileSync(path.join(this.workspace, rel), 'utf8'); }
 

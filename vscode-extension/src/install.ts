@@ -16,7 +16,9 @@ export async function offerWaysOut(failure: string, choice: Choice | undefined):
   const pressed = await window.showErrorMessage(failure, ...(choice ? buttons : buttons.slice(1)));
   if (pressed === 'Install Server') await commands.executeCommand(INSTALL_SERVER);
   if (pressed === 'Get Python') await env.openExternal(Uri.parse(DOWNLOADS));
-  if (pressed === 'Open Settings') await commands.executeCommand('workbench.action.openSettings', 'prototxt.interpreter');
+  // The settings name places on the machine that the server runs on: with a remote they are not in the user's list.
+  const openSettings = env.remoteName ? 'workbench.action.openRemoteSettings' : 'workbench.action.openSettings';
+  if (pressed === 'Open Settings') await commands.executeCommand(openSettings, { query: choice ? 'prototxt.interpreter' : 'prototxt.server.path' });
   if (pressed === 'Show Log') await commands.executeCommand(SHOW_LOG);
 }
 

@@ -50,7 +50,6 @@ REFUSED = [
     ("Convolution", "2x3x8x8 2x3x9x9", 'top: "u" top: "v" convolution_param { num_output: 4 kernel_size: 3 }',
      "SHP013", 'bottom: "b"'),
     ("InnerProduct", "2x3", "inner_product_param { }", "SHP005", "inner_product_param"),
-    ("InnerProduct", "0x3", "inner_product_param { num_output: 2 }", "SHP007", 'bottom: "a"'),
     ("InnerProduct", "2x3", "inner_product_param { num_output: 2 axis: 2 }", "SHP008", "axis: 2"),
     ("Embed", "2", "embed_param { num_output: 2 }", "SHP024", "embed_param"),
     ("Pooling", "2x3x8x8", "", "SHP010", 'name: "l"'),
@@ -163,6 +162,7 @@ ACCEPTED = [
     ("Convolution", "0x3x8x8", "convolution_param { num_output: 4 kernel_size: 3 }", ""),
     ("Convolution", "2x3x8x8",
      'convolution_param { num_output: 4 kernel_size: 3 bias_term: false bias_filler { type: "none such" } }', ""),
+    ("InnerProduct", "0x3", "inner_product_param { num_output: 2 }", ""),  # said in source only, never run
     ("Pooling", "2x3x8x8", "pooling_param { kernel_size: 2 kernel_h: 3 }", "SHP010 warning"),
     ("Eltwise", "2x3 2x3", "eltwise_param { operation: MAX coeff: 1 coeff: 1 }", "SHP014 warning"),
     ("Slice", "2x5", 'top: "u" top: "v" slice_param { slice_point: 5 }', "SHP015 warning"),

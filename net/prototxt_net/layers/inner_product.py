@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prototxt_net.layers.base import Context, LayerType, layer, whole
 from prototxt_net.layers.fillers import filled
-from prototxt_net.shape import Dim, product, text
+from prototxt_net.shape import Dim, product
 
 
 def declare_weights(s: Context, message: str, outputs: int, inputs: Dim | None, *, transpose: bool = False) -> None:
@@ -44,13 +44,6 @@ class InnerProduct(LayerType):
         declare_weights(s, "inner_product_param", outputs, inputs, transpose=bool(p.get("transpose")))
         if shape is None or axis is None or inputs is None:
             return
-        s.expect(
-            not p.get("bias_term") or product(shape[:axis]) != 0,
-            "SHP007",
-            f"{s.name}: its bottom {text(shape)} holds no sample, and with a bias Caffe aborts on that. Use a batch of "
-            "at least 1.",
-            "bottom",
-        )
         s.top((*shape[:axis], outputs))
         s.macs(product((*shape[:axis], outputs, inputs)))
 

@@ -16,6 +16,10 @@ from prototxt_server.rules.example_nets import CONV, IMAGE, LABELLED, LOSS, SCOR
 _BNLL = 'layer { name: "log" type: "BNLL" bottom: "score" top: "score" }\n'
 
 
+# BN032 and BN041 say what in place does to a batch normalisation, dialect by dialect.
+_OWN_RULES = ("BatchNorm", "BN")
+
+
 def own_top_fix(net: PhaseNet, node: Node, top: int) -> Fix | None:
     """The safe fix of all in-place rules: a top of its own."""
     edits = own_top(net.file, node.layer, top)
@@ -51,6 +55,11 @@ class InPlaceUnsupported(Rule):
             + 'layer { name: "drop" type: "Dropout" bottom: "conv" top: "conv" }\n'
             + 'layer { name: "flat" type: "Flatten" bottom: "conv" top: "flat" }\n'
         ),
+        Example(  # what in place does to a batch normalisation is BN032's to say
+            IMAGE + CONV + 'layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" }\n',
+            dialect="nvidia-0.15",
+            phase="TEST",
+        ),
     )
     BAD = (
         Example(
@@ -85,6 +94,8 @@ class InPlaceUnsupported(Rule):
                 verdict = "unknown" if known is None else known.in_place_verdict(node.layer.definition)
                 cache["in place"] = verdict
             if verdict in ("safe", "unknown", "no-backward"):
+                continue
+            if node.type in _OWN_RULES and verdict != "refused":
                 continue
             top = node.in_place.index(True)
             what, severity, aborts = self._consequence(verdict, node, net)

@@ -11,7 +11,6 @@ from typing import Any
 
 from prototxt_grammar import values
 from prototxt_grammar.tree import Field, ListValue, Message, Scalar
-
 from prototxt_net.finding import Problem
 from prototxt_net.message import Bound, Entry
 from prototxt_net.schema.model import FieldType, MessageType, Schema

@@ -13,7 +13,6 @@ from collections import Counter
 from dataclasses import dataclass
 
 from prototxt_grammar.tree import Tree
-
 from prototxt_net.file import FileKind, NetFile
 from prototxt_net.read import bind_chunk
 from prototxt_net.schema import load

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from prototxt_grammar.tree import Field, Tree
-
 from prototxt_net.finding import Problem
 from prototxt_net.message import Bound, Entry
 from prototxt_net.schema.model import Schema
@@ -125,6 +124,16 @@ class NetFile:
     root_base: dict[int, int]
     layers: list[Layer]
     problems: list[Problem]
+    _users: dict[str, list[Layer]] | None = None
+
+    def users(self) -> dict[str, list[Layer]]:
+        """The layers, in file order and of all phases, that read or write each blob name. Made once."""
+        if self._users is None:
+            self._users = {}
+            for layer in self.layers:
+                for name in {*layer.definition.bottoms, *layer.definition.tops}:
+                    self._users.setdefault(name, []).append(layer)
+        return self._users
 
     @property
     def dialect(self) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from prototxt_grammar.tree import Field, Message, Scalar
-
 from prototxt_net.schema.model import FieldType, MessageType, Schema
 
 

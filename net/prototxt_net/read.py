@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from prototxt_grammar.tree import Chunk, Field, Tree
-
 from prototxt_net.bind import Binder
 from prototxt_net.file import FileKind, Layer, LayerDef, NetFile
 from prototxt_net.finding import Problem

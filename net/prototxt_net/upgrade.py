@@ -7,7 +7,6 @@ the author wrote.
 from __future__ import annotations
 
 from prototxt_grammar.tree import Field
-
 from prototxt_net.file import LayerDef
 from prototxt_net.message import Bound, Entry
 from prototxt_net.schema.model import Schema

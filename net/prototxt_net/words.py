@@ -6,7 +6,6 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from prototxt_grammar.tree import Field
-
 from prototxt_net.finding import Problem, Related
 from prototxt_net.schema import load
 from prototxt_net.schema.model import FieldType, Schema

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
@@ -15,7 +16,6 @@ from prototxt_net.net import Node, Phase, PhaseNet
 from prototxt_net.phases import State, active_phases, filtered, merged_state
 from prototxt_net.read import file_kind, read
 from prototxt_net.setup import set_up, share_params
-
 from prototxt_server import suppress
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.rules.base import ProblemRule, Rule
@@ -183,8 +183,12 @@ def _from_problem(
 
 
 def _layer_name(analysis: Analysis, problem: Problem) -> str | None:
-    for layer in analysis.file.layers:
-        start, end = layer.span()
-        if start <= problem.start < end:
-            return layer.name
-    return None
+    """The name of the layer that the problem stands in."""
+    spans = analysis.cache.get("layer spans")
+    if not isinstance(spans, list):
+        spans = analysis.cache["layer spans"] = sorted((*layer.span(), layer.name) for layer in analysis.file.layers)
+    at = bisect_right(spans, (problem.start, len(analysis.tree.text) + 1)) - 1
+    if at < 0:
+        return None
+    _, end, name = spans[at]
+    return str(name) if problem.start < end else None

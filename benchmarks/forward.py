@@ -75,7 +75,7 @@ def measure(path: Path, batch: int, rounds: int) -> None:
         if peer is not None:
             arms["cv2.dnn, outputs alone"] = peer
         times: dict[str, list[float]] = {name: [] for name in arms}
-        for name, run in arms.items():
+        for run in arms.values():
             run()
         for _ in range(rounds):
             for name, run in arms.items():
@@ -100,7 +100,7 @@ def opencv(path: Path, weights: Path, batch: int):
     try:
         import cv2
     except ImportError:
-        print("cv2 is not installed: no peer (pip install \"opencv-python-headless<5\")", file=sys.stderr)
+        print('cv2 is not installed: no peer (pip install "opencv-python-headless<5")', file=sys.stderr)
         return None
     cv2.setNumThreads(1)
     net = cv2.dnn.readNetFromCaffe(str(path), str(weights))

@@ -1,10 +1,12 @@
 """Setting up the layers of a phase in file order: general CHECKs, then each entry's own, then the shapes of the tops.
 
-A set-up depends on the layer's text, its bottoms' shapes and the dialect (no layer's shapes or parameter blobs depend on
+A set-up depends on the layer's text, its bottoms' shapes and the dialect (no layer's shapes or parameters depend on
 the phase), and is remembered under these; a keystroke repeats it for the layers whose input changed.
 """
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 from prototxt_net.file import LayerDef
 from prototxt_net.finding import Problem
@@ -12,7 +14,7 @@ from prototxt_net.layers import Context, LayerType, Refused, entry_of
 from prototxt_net.net import Node, PhaseNet, SetUp
 from prototxt_net.schema import load
 from prototxt_net.schema.model import Schema
-from prototxt_net.shape import Shape, text
+from prototxt_net.shape import Shape, product, same, same_shape, text
 from prototxt_net.words import nearest
 
 
@@ -47,10 +49,8 @@ def _set_up(definition: LayerDef, bottoms: tuple[Shape | None, ...], schema: Sch
     if entry is None:
         return context.result(tops)
     if _counts_hold(context, entry):
-        try:
+        with suppress(Refused):
             entry.set_up(context)
-        except Refused:
-            pass
     result = context.result(tops)
     extra = _parameter_specs(context, entry, result)
     problems = tuple({(p.code, p.start, p.end, p.message): p for p in (*result.problems, *extra)}.values())
@@ -69,7 +69,9 @@ def _type_known(s: Context, schema: Schema) -> bool:
         return False  # the value itself was refused already
     if not type_:
         s.expect(
-            False, "SCH012", f"layer '{s.layer.name}' has no type: Caffe aborts with \"Unknown layer type: \". Add `type`."
+            False,
+            "SCH012",
+            f"layer '{s.layer.name}' has no type: Caffe aborts with \"Unknown layer type: \". Add `type`.",
         )
         return False
     if not schema.layer_types_known:
@@ -152,8 +154,8 @@ def _parameter_specs(s: Context, entry: LayerType, result: SetUp) -> list[Proble
     return [
         Problem(
             code,
-            f"'{s.layer.name}' has {given} param blocks for {have} parameter blobs; Caffe aborts with \"Too many params "
-            f'specified for layer {s.layer.name}". Delete the surplus.',
+            f"'{s.layer.name}' has {given} param blocks for {have} parameter blobs; Caffe aborts with "
+            f'"Too many params specified for layer {s.layer.name}". Delete the surplus.',
             start,
             end,
             data={"have": have, "given": given},
@@ -162,7 +164,7 @@ def _parameter_specs(s: Context, entry: LayerType, result: SetUp) -> list[Proble
 
 
 def share_params(net: PhaseNet) -> None:
-    """Net::AppendParam for named parameters: shapes (STRICT) or counts (PERMISSIVE), and the multipliers, must agree."""
+    """Net::AppendParam for named parameters: shapes (or counts, PERMISSIVE) and multipliers must agree."""
     owners: dict[str, tuple[Node, int]] = {}
     for node in net.nodes:
         specs = node.layer.definition.bound.entries.get("param")
@@ -183,36 +185,20 @@ def _check_shared(net: PhaseNet, name: str, owner: tuple[Node, int], sharer: tup
     first, second = a.setup.params[i].shape, b.setup.params[j].shape
     spec_a, spec_b = a.layer.bound.entries["param"][i].value, b.layer.bound.entries["param"][j].value
     start, end = b.layer.at(f"param.{j}.name") if j == 0 else b.layer.at("param", j)
-    data: dict[str, object] = {"owner": a, "node": b, "name": name, "index": j}
-    if first is not None and second is not None and all(isinstance(d, int) for d in (*first, *second)):
+
+    def report(code: str, what: str, **data: object) -> None:
+        text_ = f"'{a.name}' and '{b.name}' share '{name}' but {what}"
+        more = {"owner": a, "node": b, "name": name, "index": j, **data}
+        net.problems.append(Problem(code, text_, start, end, data=more))
+
+    if first is not None and second is not None:
         permissive = spec_b.get("share_mode") == "PERMISSIVE"
-        ints = [[d for d in shape if isinstance(d, int)] for shape in (first, second)]
-        counts = []
-        for dims in ints:
-            count = 1
-            for dim in dims:
-                count *= dim
-            counts.append(count)
-        if (counts[0] != counts[1]) if permissive else (first != second):
-            net.problems.append(
-                Problem(
-                    "FRZ011",
-                    f"'{a.name}' and '{b.name}' share '{name}' but need {text(first)} and {text(second)}; Caffe aborts. "
-                    "Use two names, or equal shapes.",
-                    start,
-                    end,
-                    data=data,
-                )
-            )
+        equal = same(product(first), product(second)) if permissive else same_shape(first, second)
+        if equal is False:
+            shapes = f"{text(first)} and {text(second)}"
+            report("FRZ011", f"need {shapes}; Caffe aborts. Use two names, or equal shapes.")
     for field in ("lr_mult", "decay_mult"):
-        if spec_a.has(field) and spec_b.has(field) and spec_a.get(field) != spec_b.get(field):
-            net.problems.append(
-                Problem(
-                    "FRZ010",
-                    f"'{a.name}' and '{b.name}' share '{name}' but give {field} {spec_a.get(field):g} and "
-                    f"{spec_b.get(field):g}; Caffe aborts. Give the same value, or only one.",
-                    start,
-                    end,
-                    data={**data, "field": field},
-                )
-            )
+        x, y = spec_a.get(field), spec_b.get(field)
+        if spec_a.has(field) and spec_b.has(field) and x != y:
+            what = f"give {field} {x:g} and {y:g}; Caffe aborts. Give the same value, or only one."
+            report("FRZ010", what, field=field)

@@ -1,1 +1,1 @@
-"""What a forward pass can find. The arithmetic is `prototxt_gpu_check.verdict`; here are the pages, and nets that show it."""
+"""What a forward pass can find: the pages, and nets that show it. The arithmetic is in `prototxt_gpu_check.verdict`."""

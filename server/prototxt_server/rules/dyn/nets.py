@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def net(middle: str, *, batch: int = 8, channels: int = 3, size: int = 8, score: str = "x") -> str:
-    """data -> `middle`, which reads "data" and makes `score` -> InnerProduct -> loss."""
+    """Data -> `middle`, which reads "data" and makes `score` -> InnerProduct -> loss."""
     return f"""layer {{
   name: "data"
   type: "Input"

@@ -82,7 +82,7 @@ class ChanceLevel(DynamicRule):
     Notes a loss of ln K with scores that are constant.
 
     ## Why is this bad?
-    ln K at the first iteration is healthy as such; with constant scores it says that the net does not look at its input.
+    ln K at the first iteration is healthy as such; with constant scores the net does not look at its input.
 
     ## Fix safety
     None.

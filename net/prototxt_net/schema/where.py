@@ -6,13 +6,14 @@ Answered from the overlays, without building the schemas of all dialects.
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import cache
+from functools import cache, lru_cache
 
 from . import overlay
 from ._generated import bvlc
 from .overlay import DIALECTS
 
 
+@lru_cache(maxsize=4096)
 def dialects_with_field(message: str, field: str) -> tuple[str, ...]:
     """The dialects whose `message` has `field`, in order of preference."""
     trunk = field in _trunk_fields().get(message, ())

@@ -82,9 +82,11 @@ def did_save(ls: Server, params: types.DidSaveTextDocumentParams) -> None:
 def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
     """Diagnostics do not outlive the document."""
     ls.publisher.clear(params.text_document.uri)
+    ls.housekeeping.changed()
 
 
 def _schedule(ls: Server, uri: str) -> None:
+    ls.housekeeping.changed()
     document = ls.document(uri)
     if document is not None:
         ls.publisher.schedule(document)

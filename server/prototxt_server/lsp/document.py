@@ -70,5 +70,14 @@ class Document:
             return last
         if last is not None and last.settings != settings:
             last = None
-        self._analysis = analyze(Source(self.text, self.path), settings, last)
+        source = Source(self.text, self.path)
+        try:
+            self._analysis = analyze(source, settings, last)
+        except Exception:
+            if last is None:
+                raise
+            # A bug of ours. What it left behind must not spoil the next keystroke too: begin anew.
+            logger.exception("analysing a change of %s failed", self.uri)
+            self._analysis = None
+            self._analysis = analyze(source, settings)
         return self._analysis

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 
 from prototxt_server.lsp.features import register
@@ -23,9 +22,7 @@ def serve(tcp: tuple[str, int] | None = None) -> None:
     logging.getLogger("pygls").setLevel(logging.WARNING)  # it logs every message at INFO
     server = make_server()
     server.over_pipes = tcp is None
-    # What is loaded by now stays: the collector need not look at it again on every keystroke.
-    gc.collect()
-    gc.freeze()
+    server.housekeeping.start()
     if tcp is None:
         server.start_io()
     else:

@@ -13,6 +13,7 @@ from prototxt_server.analysis import Analysis
 from prototxt_server.lsp.diagnostics import Publisher
 from prototxt_server.lsp.document import Document
 from prototxt_server.lsp.forward import Runs
+from prototxt_server.lsp.housekeeping import Housekeeping
 from prototxt_server.lsp.protocol import Protocol
 from prototxt_server.lsp.settings import ServerSettings, read_settings
 
@@ -31,6 +32,7 @@ class Server(LanguageServer):
         self.session = secrets.token_hex(4)
         self.settings_revision = 0
         self.runs = Runs()
+        self.housekeeping = Housekeeping()
         self.over_pipes = False
         self.watch: asyncio.Future[None] | None = None
 

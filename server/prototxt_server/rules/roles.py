@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prototxt_net.backward import backward
-from prototxt_net.flow import loss_weights, shares_memory
+from prototxt_net.flow import carries_loss, loss_weights, shares_memory
 from prototxt_net.layers.base import LayerType, entry_of
 from prototxt_net.net import Blob, Node, PhaseNet
 
@@ -23,7 +23,10 @@ def is_loss(node: Node, net: PhaseNet) -> bool:
 
 def has_loss(net: PhaseNet) -> bool:
     """Whether this very phase has a loss."""
-    return bool(backward(net).under_loss)
+    found: bool | None = net.facts.get("has loss")
+    if found is None:
+        found = net.facts["has loss"] = any(carries_loss(node.layer.definition, net.dialect) for node in net.nodes)
+    return found
 
 
 def has_unknown_types(net: PhaseNet) -> bool:

@@ -164,7 +164,7 @@ class DeadBranch(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """One finding for each dead end: the last learning layer of each branch."""
-        if net.phase != "TRAIN":
+        if net.phase != "TRAIN" or not roles.has_loss(net):
             return
         alive = backward(net).under_loss
         if not alive or len(alive) == len(net.nodes) or roles.has_unknown_types(net):

@@ -53,7 +53,9 @@ class UnclosedMessage(SyntaxRule):
                 f"`{text}` closes a message that another kind of bracket opened: expected {problem.expected}, so Caffe "
                 "refuses the file. Use the same pair."
             )
-        name = re.search(r"(\w+)\s*:?\s*\Z", analysis.tree.text[: base + problem.start])
+        here = base + problem.start
+        # Only what stands just before the bracket: this runs on every keystroke while one is open.
+        name = re.search(r"(\w+)\s*:?\s*\Z", analysis.tree.text[max(0, here - 200) : here])
         what = f"`{name.group(1)}`" if name else "this message"
         close = problem.expected.strip('"') or "}"
         return (

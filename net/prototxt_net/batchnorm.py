@@ -7,6 +7,7 @@ yjxiong, measured on CPU builds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from prototxt_net.flow import Family, family, meant_frozen, upstream
 from prototxt_net.message import Bound
@@ -24,14 +25,22 @@ def norms(net: PhaseNet) -> list[Node]:
     """The net's batch-normalisation layers, as far as the dialect's own are known."""
     found: list[Node] | None = net.facts.get("norms")
     if found is None:
-        found = net.facts["norms"] = [n for n in net.of_type(*TYPES) if norm_family(n, net.dialect) is not None]
+        dialect = net.dialect
+        found = net.facts["norms"] = [
+            node for type_ in TYPES if family_of(type_, dialect) is not None for node in net.of_type(type_)
+        ]
     return found
 
 
 def norm_family(node: Node, dialect: str) -> Family | None:
     """Whose batch normalisation the layer is; None when it is none, or one that nobody has described."""
+    return family_of(node.layer.definition.type, dialect)
+
+
+@cache
+def family_of(type_: str, dialect: str) -> Family | None:
+    """Whose batch normalisation a layer type is in a dialect."""
     own = family(dialect)
-    type_ = node.layer.definition.type
     if type_ == "BN":
         return own if own in ("SG", "YX") else None
     if type_ != "BatchNorm":
@@ -44,8 +53,12 @@ def norm_family(node: Node, dialect: str) -> Family | None:
 
 
 def fields(node: Node) -> Bound:
-    """The layer's `batch_norm_param` or `bn_param`."""
-    return node.param(message(node))
+    """The layer's `batch_norm_param` or `bn_param`; remembered with the layer's text."""
+    definition = node.layer.definition
+    found: Bound | None = definition.cache.get("norm fields")
+    if found is None:
+        found = definition.cache["norm fields"] = node.param(message(node))
+    return found
 
 
 def message(node: Node) -> str:
@@ -141,6 +154,14 @@ def phase_of(net: PhaseNet, node: Node) -> str:
 
 def mode(net: PhaseNet, node: Node) -> Mode:
     """Which statistics the layer normalises with in this net."""
+    modes: dict[Node, Mode] = net.facts.setdefault("modes", {})
+    found = modes.get(node)
+    if found is None:
+        found = modes[node] = _mode(net, node)
+    return found
+
+
+def _mode(net: PhaseNet, node: Node) -> Mode:
     own = norm_family(node, net.dialect)
     test = phase_of(net, node) == "TEST"
     param = fields(node)
@@ -150,10 +171,13 @@ def mode(net: PhaseNet, node: Node) -> Mode:
         return Mode(not (test or bool(param.get("frozen"))), reads_flag=False)
     if own == "N16" or (own == "N15" and engine(node) != "CAFFE"):
         return Mode(not test, reads_flag=False)
-    if param.has("use_global_stats"):
+    if "use_global_stats" in param.entries:
         flag = bool(param.get("use_global_stats"))
         return Mode(not flag, flag)
-    return Mode(not test)
+    return _BATCH if not test else _STORED
+
+
+_BATCH, _STORED = Mode(True), Mode(False)
 
 
 def per_channel(node: Node) -> int | None:
@@ -187,6 +211,14 @@ def pair(node: Node) -> Node | None:
                 following = reader.tops[0]
         blob = following
     return None
+
+
+def partners(net: PhaseNet) -> dict[Node, Node | None]:
+    """`pair` of each batch normalisation of the net."""
+    found: dict[Node, Node | None] | None = net.facts.get("partners")
+    if found is None:
+        found = net.facts["partners"] = {node: pair(node) for node in norms(net)}
+    return found
 
 
 def in_frozen_region(net: PhaseNet, node: Node) -> bool:

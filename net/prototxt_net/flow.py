@@ -113,9 +113,13 @@ def _kind(net: PhaseNet) -> NetKind:
     dialect = net.dialect
     for layer in net.file.layers:
         definition = layer.definition
-        if (is_loss(definition, dialect) or carries_loss(definition, dialect)) and _in_train(definition):
+        loss: bool | None = definition.cache.get("loss in train")
+        if loss is None:
+            loss = (is_loss(definition, dialect) or carries_loss(definition, dialect)) and _in_train(definition)
+            definition.cache["loss in train"] = loss
+        if loss:
             return "trainable"
-    sources = {layer.type for layer in net.file.layers if not layer.bottoms}
+    sources = {layer.definition.type for layer in net.file.layers if not layer.definition.bottoms}
     if not sources:
         return "fragment"
     return "deploy" if sources <= _FED_FROM_OUTSIDE else "features"
@@ -186,11 +190,23 @@ def meant_frozen(net: PhaseNet, node: Node) -> bool:
     return bool(own) and all(lr(net, node, i) == 0 for i in own)
 
 
+def _asks_for_zero(node: Node) -> bool:
+    """Whether some rate of the layer may be 0, by its own text or by force; remembered with the text."""
+    definition = node.layer.definition
+    asks: bool | None = definition.cache.get("asks for zero")
+    if asks is None:
+        specs = definition.bound.all("param")
+        forced = definition.type == "BN" and definition.bound.sub("bn_param").get("frozen")
+        asks = bool(forced) or any(spec.get("lr_mult") == 0 or not spec.has("lr_mult") for spec in specs)
+        definition.cache["asks for zero"] = asks
+    return asks
+
+
 def any_frozen(net: PhaseNet) -> bool:
     """Whether some layer of the net is frozen, or meant to be."""
     known: bool | None = net.facts.get("any frozen")
     if known is None:
-        known = net.facts["any frozen"] = any(meant_frozen(net, node) for node in net.nodes)
+        known = net.facts["any frozen"] = any(_asks_for_zero(node) and meant_frozen(net, node) for node in net.nodes)
     return known
 
 

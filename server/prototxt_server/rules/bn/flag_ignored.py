@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from prototxt_net.batchnorm import behind_frozen_layer, fields, mode, norm_family, norms, phase_of
+from prototxt_net.batchnorm import behind_frozen_layer, fields, mode, norm_family, phase_of
 from prototxt_net.finding import Finding
 from prototxt_net.flow import dialects_of, trainable
 from prototxt_net.net import Node, PhaseNet
@@ -13,6 +13,7 @@ from prototxt_server.rules.base import Example, Rule, rule
 from prototxt_server.rules.bn.edits import drop, fix
 from prototxt_server.rules.bn.global_stats import FLAG
 from prototxt_server.rules.bn.nets import block, image, trained
+from prototxt_server.rules.bn.pick import flagged
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
@@ -59,10 +60,8 @@ class FlagIgnored(Rule):
         """One finding a layer, naming the phases in which the flag asks for something else."""
         seen: dict[int, list[tuple[PhaseNet, Node]]] = {}
         for net in analysis.nets:
-            for node in norms(net):
-                if norm_family(node, net.dialect) not in ("N15", "N16") or mode(net, node).reads_flag:
-                    continue
-                if fields(node).has("use_global_stats"):
+            for node in flagged(net):
+                if norm_family(node, net.dialect) in ("N15", "N16") and not mode(net, node).reads_flag:
                     seen.setdefault(node.layer.index, []).append((net, node))
         for places in seen.values():
             yield self._finding(places)

@@ -13,7 +13,7 @@ from prototxt_net.batchnorm import (
     mode,
     norm_family,
     norms,
-    pair,
+    partners,
     phase_of,
 )
 from prototxt_net.finding import Finding
@@ -22,6 +22,7 @@ from prototxt_net.net import Node, PhaseNet
 from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.bn.edits import drop, fix, put
 from prototxt_server.rules.bn.nets import block, bn, conv, data, image, ip, loss, relu, scale, trained
+from prototxt_server.rules.bn.pick import flagged
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
@@ -30,13 +31,6 @@ FLAG = "batch_norm_param.use_global_stats"
 _TRUE = "batch_norm_param { use_global_stats: true }"
 _FALSE = "batch_norm_param { use_global_stats: false }"
 _LOCKED = "param { lr_mult: 0 decay_mult: 0 }"
-
-
-def flagged(net: PhaseNet, value: bool) -> Iterable[Node]:
-    """Layers that write `use_global_stats: value` in a Caffe that reads it."""
-    for node in norms(net):
-        if mode(net, node).flag is value:
-            yield node
 
 
 @rule
@@ -77,10 +71,10 @@ class TrainGlobalStats(Rule):
         """Layers outside frozen regions, in TRAIN."""
         if net.phase != "TRAIN" or not trainable(net):
             return
-        for node in flagged(net, True):
-            if phase_of(net, node) == "TEST" or in_frozen_region(net, node):
+        for node in flagged(net):
+            if mode(net, node).flag is not True or phase_of(net, node) == "TEST" or in_frozen_region(net, node):
                 continue
-            partner = pair(node)
+            partner = partners(net)[node]
             if partner is not None and meant_frozen(net, partner):
                 continue
             yield self.at(
@@ -134,8 +128,8 @@ class TestBatchStats(Rule):
         """Layers of the TEST net (of a deploy net too)."""
         if net.phase != "TEST":
             return
-        for node in flagged(net, False):
-            if phase_of(net, node) == "TRAIN":
+        for node in flagged(net):
+            if mode(net, node).flag is not False or phase_of(net, node) == "TRAIN":
                 continue
             yield self.at(
                 node,
@@ -175,8 +169,8 @@ class GlobalStatsRedundant(Rule):
         """Layers whose flag agrees with the phase in every net that has them."""
         seen: dict[int, tuple[Node, bool]] = {}
         for net in analysis.nets:
-            for node in norms(net):
-                flag = mode(net, node).flag
+            for node in flagged(net):
+                flag = mode(net, node).flag if norm_family(node, net.dialect) is not None else None
                 if flag is None:
                     continue
                 before = seen.get(node.layer.index, (node, True))[1]
@@ -229,7 +223,7 @@ class MixedModes(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """One finding for the TRAIN net."""
-        if net.phase != "TRAIN" or not any_frozen(net) or not trainable(net):
+        if net.phase != "TRAIN" or not trainable(net) or not any_frozen(net):
             return
         inside = [
             node

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prototxt_net.batchnorm import engine, norms, pair
+from prototxt_net.batchnorm import engine, partners
 from prototxt_net.finding import Finding
 from prototxt_net.flow import dialects_of
 from prototxt_net.net import PhaseNet
@@ -44,10 +44,9 @@ class IntelFusionParams(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Pairs whose Scale is the first reader."""
-        for node in norms(net):
+        for node, partner in partners(net).items():
             if engine(node) == "CAFFE" or len(node.layer.bound.all("param")) >= 3:
                 continue
-            partner = pair(node)
             if partner is None or len(partner.layer.bound.all("param")) != 2:
                 continue
             if not node.tops[0].readers or node.tops[0].readers[0][0] is not partner:

@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from prototxt_net.batchnorm import engine, fields, message, norm_family, norms
+from prototxt_net.batchnorm import family_of
+from prototxt_net.file import Layer, LayerDef
 from prototxt_net.finding import Finding, Severity
 from prototxt_net.flow import dialects_of
-from prototxt_net.net import PhaseNet
-from prototxt_server.rules.base import Example, Rule, rule
+from prototxt_net.message import Bound
+from prototxt_server.rules.base import Example, rule
 from prototxt_server.rules.bn.edits import fix, put
 from prototxt_server.rules.bn.nets import trained
+from prototxt_server.rules.local import LayerRule
+
+if TYPE_CHECKING:
+    from prototxt_server.analysis import Analysis
 
 
 def _param(text: str) -> str:
     return trained(f"batch_norm_param {{ {text} }}")
 
 
+def _message(layer: LayerDef) -> str:
+    return "bn_param" if layer.type == "BN" else "batch_norm_param"
+
+
+def _fields(layer: LayerDef) -> Bound:
+    return layer.bound.sub(_message(layer))
+
+
+def _fraction(layer: LayerDef) -> str:
+    return "momentum" if layer.type == "BN" else "moving_average_fraction"
+
+
 @rule
-class EpsRange(Rule):
+class EpsRange(LayerRule):
     """## What it does
     Reports an `eps` that is negative, 0, or 0.1 and more.
 
@@ -42,30 +60,32 @@ class EpsRange(Rule):
         Example(_param("eps: -0.001")),
     )
 
-    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
+    def suspects(self, layer: LayerDef) -> bool:
         """Written values."""
-        for node in norms(net):
-            param = fields(node)
-            eps = param.get("eps")
-            if not param.has("eps") or eps is None or 0 < eps < 0.1:
-                continue
+        eps = _fields(layer).get("eps")
+        return _fields(layer).has("eps") and eps is not None and not 0 < eps < 0.1
+
+    def check_layer(self, layer: Layer, analysis: Analysis) -> Iterable[Finding]:
+        """In every dialect."""
+        if family_of(layer.type, analysis.file.dialect) is not None:
+            eps = _fields(layer.definition).get("eps")
             if eps >= 0.1:
                 why = "it swamps the variance, so the channels are not normalised"
             else:
                 why = "channels that are constant " + (
                     "divide by zero" if eps == 0 else "give the root of a negative number"
                 )
-            path = f"{message(node)}.eps"
+            path = f"{_message(layer.definition)}.eps"
             yield self.at(
-                node,
-                f"'{node.name}': eps is {eps:g}: {why}. Use 1e-5.",
+                layer,
+                f"'{layer.name}': eps is {eps:g}: {why}. Use 1e-5.",
                 path,
-                fix=fix("unsafe", "Use 1e-5", put(net.file, node, path, "1e-5")),
+                fix=fix("unsafe", "Use 1e-5", put(analysis.file, layer, path, "1e-5")),
             )
 
 
 @rule
-class EpsClamped(Rule):
+class EpsClamped(LayerRule):
     """## What it does
     Points out an `eps` below the floor of NVIDIA's layers, 1e-5 (1e-4 in version 0.16.1).
 
@@ -90,29 +110,27 @@ class EpsClamped(Rule):
         Example(_param("eps: 1e-7 scale_bias: true"), dialect="nvidia-0.16"),
     )
 
-    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
+    def suspects(self, layer: LayerDef) -> bool:
         """Written values in (0, 1e-5)."""
-        for node in norms(net):
-            own = norm_family(node, net.dialect)
-            eps = fields(node).get("eps")
-            if (
-                own not in ("N15", "N16")
-                or (own == "N15" and engine(node) == "CAFFE")
-                or not eps
-                or not 0 < eps < 9.9e-6
-            ):
-                continue
+        eps = _fields(layer).get("eps")
+        return _fields(layer).has("eps") and eps is not None and 0 < eps < 9.9e-6
+
+    def check_layer(self, layer: Layer, analysis: Analysis) -> Iterable[Finding]:
+        """Layers that have the floor."""
+        own = family_of(layer.type, analysis.file.dialect)
+        param = _fields(layer.definition)
+        if own == "N16" or (own == "N15" and param.get("engine") != "CAFFE"):
             yield self.at(
-                node,
-                f"'{node.name}': eps {eps:g} is silently raised to 1e-5 (version 0.16.1: to 1e-4), so results differ "
-                "from BVLC's. Write 1e-5.",
+                layer,
+                f"'{layer.name}': eps {param.get('eps'):g} is silently raised to 1e-5 (version 0.16.1: to 1e-4), so "
+                "results differ from BVLC's. Write 1e-5.",
                 "batch_norm_param.eps",
-                fix=fix("safe", "Write 1e-5", put(net.file, node, "batch_norm_param.eps", "1e-5")),
+                fix=fix("safe", "Write 1e-5", put(analysis.file, layer, "batch_norm_param.eps", "1e-5")),
             )
 
 
 @rule
-class FractionRange(Rule):
+class FractionRange(LayerRule):
     """## What it does
     Reports a `moving_average_fraction` (or `momentum` of yjxiong's and PSPNet's BN) that is no fraction, or so small
     that it looks like another framework's momentum.
@@ -137,20 +155,23 @@ class FractionRange(Rule):
         Example(_param("moving_average_fraction: 1")),
     )
 
-    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
+    def suspects(self, layer: LayerDef) -> bool:
         """Written values."""
-        for node in norms(net):
-            param = fields(node)
-            field = "momentum" if message(node) == "bn_param" else "moving_average_fraction"
-            value = param.get(field)
-            if not param.has(field) or value is None or 0.5 <= value < 1:
-                continue
+        value = _fields(layer).get(_fraction(layer))
+        return _fields(layer).has(_fraction(layer)) and value is not None and not 0.5 <= value < 1
+
+    def check_layer(self, layer: Layer, analysis: Analysis) -> Iterable[Finding]:
+        """By family."""
+        own = family_of(layer.type, analysis.file.dialect)
+        if own is not None:
+            field = _fraction(layer.definition)
+            value = _fields(layer.definition).get(field)
             severity: Severity = "warning"
             new = ""
             if value < 0 or value > 1:
                 why = "it must lie between 0 and 1, otherwise the averages diverge"
             elif value == 1:
-                never = norm_family(node, net.dialect) in ("N15", "N16", "YX")
+                never = own in ("N15", "N16", "YX")
                 severity = "warning" if never else "info"
                 why = (
                     "the stored statistics never change"
@@ -162,11 +183,11 @@ class FractionRange(Rule):
             else:
                 new = f"{round(1 - value, 9):g}"
                 why = f"it is the weight of the OLD value, unlike the momentum of other frameworks; {new} was meant?"
-            path = f"{message(node)}.{field}"
+            path = f"{_message(layer.definition)}.{field}"
             yield self.at(
-                node,
-                f"'{node.name}': {field} is {value:g}: {why}.",
+                layer,
+                f"'{layer.name}': {field} is {value:g}: {why}.",
                 path,
                 severity=severity,
-                fix=fix("unsafe", f"Write {new}", put(net.file, node, path, new)) if new else None,
+                fix=fix("unsafe", f"Write {new}", put(analysis.file, layer, path, new)) if new else None,
             )

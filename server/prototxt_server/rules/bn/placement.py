@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from prototxt_grammar.edits import Edit
-from prototxt_net.batchnorm import mode, norms, pair
+from prototxt_net.batchnorm import TYPES, mode, norms, partners
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.flow import WEIGHTED, fine_tuned, is_loss, trainable
-from prototxt_net.net import Blob, Node, PhaseNet
+from prototxt_net.net import Node, PhaseNet
 from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.bn.edits import drop, drop_params, fix, put
 from prototxt_server.rules.bn.nets import block, bn, conv, data, ip, layer, loss, relu, scale, trained
@@ -20,11 +20,15 @@ MESSAGES = {
     "InnerProduct": "inner_product_param",
 }
 
+_WEIGHTED = frozenset(WEIGHTED)
 
-def _below(node: Node) -> tuple[Node, int] | None:
-    """The layer that wrote the bottom, and its top index."""
-    blob = node.bottoms[0] if node.bottoms else None
-    return None if blob is None else (blob.producer, blob.top_index)
+
+def _behind(net: PhaseNet, types: frozenset[str]) -> Iterator[tuple[Node, Node]]:
+    """Each batch normalisation that reads a layer of one of the types, with that layer."""
+    for node in norms(net):
+        blob = node.bottoms[0] if node.bottoms else None
+        if blob is not None and blob.producer.layer.definition.type in types:
+            yield node, blob.producer
 
 
 @rule
@@ -83,11 +87,7 @@ class BiasBeforeBatchNorm(Rule):
         """Nets that train; the blob's only reader must be the BatchNorm."""
         if net.phase != "TRAIN" or not trainable(net):
             return
-        for node in norms(net):
-            below = _below(node)
-            if below is None or below[0].type not in WEIGHTED:
-                continue
-            maker = below[0]
+        for node, maker in _behind(net, _WEIGHTED):
             name = MESSAGES[maker.type]
             if not maker.param(name).get("bias_term") or len(maker.tops[0].readers) != 1:
                 continue
@@ -140,10 +140,10 @@ class BeforeLoss(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Classification losses; embeddings are often normalised on purpose."""
-        if net.phase != "TRAIN":
+        if net.phase != "TRAIN" or not trainable(net):
             return
         for node in norms(net):
-            last = pair(node) or node
+            last = partners(net)[node] or node
             for reader, index in last.tops[0].readers if last.tops else ():
                 if index == 0 and reader.type in self._LOSSES and is_loss(reader.layer.definition, net.dialect):
                     yield self.at(
@@ -182,11 +182,10 @@ class OnLabel(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """The second top of a data layer with two tops."""
-        for node in norms(net):
-            below = _below(node)
-            if below is None or below[0].type not in self._DATA or below[1] != 1 or len(below[0].tops) != 2:
+        for node, source in _behind(net, self._DATA):
+            if len(source.tops) != 2 or node.bottoms[0] is not source.tops[1]:
                 continue
-            label, image = (top.name for top in reversed(below[0].tops))
+            label, image = (top.name for top in reversed(source.tops))
             entry = node.layer.bound.entry("bottom")
             wanted = entry is not None and not any(node.in_place)
             yield self.at(
@@ -227,15 +226,13 @@ class AfterDropout(Rule):
         """Nets that train."""
         if net.phase != "TRAIN" or not trainable(net):
             return
-        for node in norms(net):
-            below = _below(node)
-            if below is not None and below[0].type == "Dropout":
-                yield self.at(
-                    node,
-                    f"'{below[0].name}' in front of '{node.name}' drops values in TRAIN only, so the stored variance "
-                    "does not fit TEST. Put the Dropout behind it.",
-                    related=(related(below[0], "the Dropout"),),
-                )
+        for node, dropout in _behind(net, frozenset({"Dropout"})):
+            yield self.at(
+                node,
+                f"'{dropout.name}' in front of '{node.name}' drops values in TRAIN only, so the stored variance "
+                "does not fit TEST. Put the Dropout behind it.",
+                related=(related(dropout, "the Dropout"),),
+            )
 
 
 @rule
@@ -269,15 +266,12 @@ class TwiceInARow(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Each layer whose producer is one, or one's Scale."""
-        own = set(norms(net))
-        for node in norms(net):
-            blob: Blob | None = node.bottoms[0] if node.bottoms else None
-            if blob is None:
-                continue
-            first = blob.producer
+        own = partners(net)
+        for node, maker in _behind(net, frozenset({"Scale", *TYPES})):
+            first = maker
             if first.type == "Scale" and first.bottoms and first.bottoms[0] is not None:
                 first = first.bottoms[0].producer
-            if first in own and pair(first) in (None, blob.producer):
+            if first in own and own[first] in (None, maker):
                 yield self.at(
                     node,
                     f"'{node.name}' normalises again what '{first.name}' has normalised, and undoes that layer's "

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prototxt_grammar.edits import Edit
-from prototxt_net.batchnorm import affine, norm_family, norms, pair
+from prototxt_net.batchnorm import affine, norm_family, pair, partners
+from prototxt_net.file import LayerDef
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.flow import dialects_of, trainable, upstream
 from prototxt_net.net import Node, PhaseNet
 from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.bn.edits import fix, put
 from prototxt_server.rules.bn.nets import block, bn, conv, data, image, ip, layer, loss, relu, scale, trained
+from prototxt_server.rules.bn.pick import pick
 from prototxt_server.rules.editing import newline_of, string_edit
 
 _ABSORBING = {
@@ -28,6 +30,15 @@ _NEEDS_AFFINE = (NON_LINEAR - {"Power"}) | {"Pooling", "Eltwise"}
 def _plain(node: Node, net: PhaseNet) -> bool:
     """Whether the layer only standardises in this dialect."""
     return norm_family(node, net.dialect) in ("B", "B0", "S", "P", "N16") and not affine(node, net.dialect)
+
+
+def _unpaired(net: PhaseNet) -> list[Node]:
+    """Layers that only standardise and have no Scale."""
+    return [node for node, partner in partners(net).items() if partner is None and _plain(node, net)]
+
+
+def _no_beta(definition: LayerDef) -> bool:
+    return not definition.bound.sub("scale_param").get("bias_term")
 
 
 def _readers(node: Node) -> list[Node]:
@@ -101,8 +112,8 @@ class WithoutScale(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Warning in nets that train, info in others."""
-        for node in norms(net):
-            if not _plain(node, net) or pair(node) is not None or not node.bottoms:
+        for node in _unpaired(net):
+            if not node.bottoms:
                 continue
             readers = _readers(node)
             if not any(reader.type in _NEEDS_AFFINE for reader in readers):
@@ -172,11 +183,9 @@ class ScaleNoBias(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Pairs without beta that no Bias layer follows."""
-        for node in norms(net):
-            if not _plain(node, net):
-                continue
-            partner = pair(node)
-            if partner is None or partner.param("scale_param").get("bias_term"):
+        bare = set(pick(net, "no beta", _no_beta, "Scale"))
+        for node, partner in partners(net).items() if bare else ():
+            if partner is None or partner not in bare or not _plain(node, net):
                 continue
             if any(reader.type == "Bias" for reader in _readers(partner)):
                 continue
@@ -225,9 +234,7 @@ class ScaleNotAdjacent(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """BN -> non-linearity -> Scale."""
-        for node in norms(net):
-            if not _plain(node, net) or pair(node) is not None:
-                continue
+        for node in _unpaired(net):
             readers = _readers(node)
             if len(readers) != 1 or readers[0].type not in NON_LINEAR:
                 continue
@@ -309,11 +316,8 @@ class DoubleAffine(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Pairs whose first half is affine."""
-        for node in norms(net):
-            if norm_family(node, net.dialect) == "I" or not affine(node, net.dialect):
-                continue
-            partner = pair(node)
-            if partner is None:
+        for node, partner in partners(net).items():
+            if partner is None or norm_family(node, net.dialect) == "I" or not affine(node, net.dialect):
                 continue
             yield self.at(
                 partner,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prototxt_net.batchnorm import constant, mode, norms, pair
+from prototxt_net.batchnorm import constant, mode, partners
+from prototxt_net.file import LayerDef
 from prototxt_net.finding import Finding, Fix, Severity
-from prototxt_net.flow import frozen, trainable, upstream
+from prototxt_net.flow import any_frozen, frozen, trainable, upstream
 from prototxt_net.net import Node, PhaseNet
 from prototxt_net.zeros import fate
 from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.bn.edits import add_params, drop, fix, put, set_params
 from prototxt_server.rules.bn.nets import bn, conv, data, ip, layer, loss, relu, scale, trained
+from prototxt_server.rules.bn.pick import pick
 
 _LOCKED = "param { lr_mult: 0 decay_mult: 0 }"
 
@@ -28,16 +30,26 @@ def _net(param: str, *lines: str, norm: str = "") -> str:
     )
 
 
-def _one_bottom(net: PhaseNet) -> Iterable[Node]:
-    return (node for node in net.of_type("Scale") if len(node.bottoms) == 1)
-
-
-def pairs(net: PhaseNet) -> Iterable[tuple[Node, Node]]:
-    """Each batch normalisation with the Scale behind it."""
-    for node in norms(net):
-        partner = pair(node)
-        if partner is not None:
+def pairs(net: PhaseNet, only: set[Node] | None = None) -> Iterable[tuple[Node, Node]]:
+    """Each batch normalisation with the Scale behind it; those with one of the given Scales, if any are given."""
+    if only is not None and not only:
+        return
+    for node, partner in partners(net).items():
+        if partner is not None and (only is None or partner in only):
             yield node, partner
+
+
+def _fills(definition: LayerDef) -> bool:
+    return "filler" in definition.bound.sub("scale_param").entries
+
+
+def _spans(definition: LayerDef) -> bool:
+    param = definition.bound.sub("scale_param")
+    return (param.get("axis"), param.get("num_axes")) != (1, 1)
+
+
+def _one_block(definition: LayerDef) -> bool:
+    return len(definition.bound.all("param")) == 1 and bool(definition.bound.sub("scale_param").get("bias_term"))
 
 
 @rule
@@ -81,9 +93,9 @@ class ScaleZeroFiller(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Error only where the zero provably blocks every gradient."""
-        for node in _one_bottom(net):
+        for node in pick(net, "fills", _fills, "Scale"):
             param = node.param("scale_param")
-            if not param.has("filler") or constant(param.sub("filler")) != 0 or node.layer.bound.has("blobs"):
+            if len(node.bottoms) != 1 or constant(param.sub("filler")) != 0 or node.layer.bound.has("blobs"):
                 continue
             end = fate(net, node.tops[0]) if node.tops else "alive"
             severity, then = _verdict(end, trainable(net) and not frozen(net, node))
@@ -133,10 +145,8 @@ class ScaleRandomFiller(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Pairs with a random filler whose mean is 0."""
-        for _, partner in pairs(net):
+        for _, partner in pairs(net, set(pick(net, "fills", _fills, "Scale"))):
             param = partner.param("scale_param")
-            if not param.has("filler"):
-                continue
             filler = param.sub("filler")
             kind = filler.get("type")
             centred = (
@@ -181,7 +191,7 @@ class ScaleWrongAxis(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Pairs; a negative axis needs the number of axes."""
-        for node, partner in pairs(net):
+        for node, partner in pairs(net, set(pick(net, "spans", _spans, "Scale"))):
             param = partner.param("scale_param")
             axis, count = param.get("axis"), param.get("num_axes")
             shape = partner.bottoms[0].shape if partner.bottoms[0] is not None else None
@@ -247,11 +257,10 @@ class ScaleOneParam(Rule):
         """Warning where freezing is meant, hint elsewhere."""
         if not trainable(net):
             return
-        for node in _one_bottom(net):
-            specs = node.layer.definition.bound.entries.get("param", ())
-            if len(specs) != 1 or not node.param("scale_param").get("bias_term"):
+        for node in pick(net, "one block", _one_block, "Scale"):
+            if len(node.bottoms) != 1:
                 continue
-            spec = specs[0].value
+            spec = node.layer.definition.bound.entries["param"][0].value
             freezes = spec.has("lr_mult") and spec.get("lr_mult") == 0
             text = f"param {{ lr_mult: {spec.get('lr_mult'):g} decay_mult: {spec.get('decay_mult'):g} }}"
             what = "the layer is not frozen: " if freezes else ""
@@ -335,6 +344,8 @@ class ScaleFrozenAlone(Rule):
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Pairs in TRAIN."""
         if net.phase != "TRAIN" or not trainable(net):
+            return
+        if not any_frozen(net):
             return
         for node, partner in pairs(net):
             bottom = node.bottoms[0] if node.bottoms else None

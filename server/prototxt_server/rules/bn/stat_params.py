@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from prototxt_net.batchnorm import engine, norm_family, norms
+from prototxt_net.file import LayerDef
 from prototxt_net.finding import Finding, Fix, Problem
-from prototxt_net.flow import dialects_of, trainable
+from prototxt_net.flow import dialects_of, family, trainable
 from prototxt_net.message import Bound
 from prototxt_net.net import Node, PhaseNet
 from prototxt_server.rules.base import Example, ProblemRule, Rule, related, rule
 from prototxt_server.rules.bn.edits import drop_params, fix, set_params
 from prototxt_server.rules.bn.nets import STAT, bn, data, ip, loss, trained
+from prototxt_server.rules.bn.pick import pick
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
@@ -58,8 +60,10 @@ class StatLrFatal(ProblemRule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Intel's MKL engines, whose set-up does not say so itself: they check without rewriting three blocks."""
+        if family(net.dialect) != "I":
+            return
         for node in norms(net):
-            if norm_family(node, net.dialect) != "I" or engine(node) == "CAFFE":
+            if engine(node) == "CAFFE":
                 continue
             index = next((i for i, spec in enumerate(_specs(node)[:3]) if spec.get("lr_mult") != 0), None)
             if index is None:
@@ -102,15 +106,10 @@ class StatParamsRewritten(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Layers with exactly three blocks."""
-        for node in norms(net):
+        for node in pick(net, "rewritten", self._three_rewritten, "BatchNorm"):
             if norm_family(node, net.dialect) not in ("B", "S"):
                 continue
-            specs = _specs(node)
-            if len(specs) != 3:
-                continue
-            index = next((i for i, spec in enumerate(specs) if self._rewritten(spec)), None)
-            if index is None:
-                continue
+            index = next(i for i, spec in enumerate(_specs(node)) if self._rewritten(spec))
             yield self.at(
                 node,
                 f"'{node.name}': Caffe silently rewrites these three param blocks to lr_mult 0 and decay_mult 0, "
@@ -119,6 +118,11 @@ class StatParamsRewritten(Rule):
                 index=index,
                 fix=fix("safe", "Write 0 into all three", *set_params(net.file, node, *MASKED)),
             )
+
+    @classmethod
+    def _three_rewritten(cls, definition: LayerDef) -> bool:
+        specs = definition.bound.all("param")
+        return len(specs) == 3 and any(cls._rewritten(spec) for spec in specs)
 
     @staticmethod
     def _rewritten(spec: Bound) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from prototxt_net.file import Layer, LayerDef
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.flow import trainable
 from prototxt_net.message import Bound
@@ -13,6 +14,7 @@ from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.bn.edits import drop, fix, put
 from prototxt_server.rules.bn.nets import bn, conv, ip, layer, loss
 from prototxt_server.rules.dat.common import HEAD, IMAGE_SOURCES, PARAMS, TEST, TRAIN, images, lmdb
+from prototxt_server.rules.local import LayerRule
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
@@ -253,7 +255,7 @@ _ONE_256TH = 0.00390625
 
 
 @rule
-class Scale255(Rule):
+class Scale255(LayerRule):
     """## What it does
     Points out a `scale` of 0.00390625 whose comment says 1/255.
 
@@ -277,23 +279,28 @@ class Scale255(Rule):
         Example(images("transform_param {\n  # divide by 255\n  scale: 0.00390625\n}") + HEAD),
     )
 
-    def check_file(self, analysis: Analysis) -> Iterable[Finding]:
+    def suspects(self, layer: LayerDef) -> bool:
+        """The value."""
+        entry = layer.bound.find("transform_param.scale")
+        return entry is not None and abs(entry.value - _ONE_256TH) < 1e-9
+
+    def check_layer(self, layer: Layer, analysis: Analysis) -> Iterable[Finding]:
         """The comment behind the value or on the line above."""
-        text = analysis.source.text
-        for layer_ in analysis.file.layers:
-            entry = layer_.bound.find("transform_param.scale") if "transform_param" in layer_.bound.entries else None
-            if entry is None or abs(entry.value - _ONE_256TH) > 1e-9:
-                continue
-            start, end = layer_.base + entry.start, layer_.base + entry.end
-            line_start = text.rfind("\n", 0, start) + 1
-            above = text[text.rfind("\n", 0, max(0, line_start - 1)) + 1 : line_start].strip()
-            behind = text[end : text.find("\n", end) if "\n" in text[end:] else len(text)].partition("#")[2]
-            if "255" not in behind and not (above.startswith("#") and "255" in above):
-                continue
-            yield self.at(
-                layer_,
-                f"'{layer_.name}': 0.00390625 is 1/256; 1/255 is 0.00392157. Harmless if TRAIN, TEST and deploy use "
-                "the same.",
-                "transform_param.scale",
-                fix=fix("unsafe", "Use 0.00392157", put(analysis.file, layer_, "transform_param.scale", "0.00392157")),
-            )
+        entry = layer.bound.find("transform_param.scale")
+        if entry is None or not _says_255(analysis.source.text, layer.base + entry.start, layer.base + entry.end):
+            return
+        yield self.at(
+            layer,
+            f"'{layer.name}': 0.00390625 is 1/256; 1/255 is 0.00392157. Harmless if TRAIN, TEST and deploy use the "
+            "same.",
+            "transform_param.scale",
+            fix=fix("unsafe", "Use 0.00392157", put(analysis.file, layer, "transform_param.scale", "0.00392157")),
+        )
+
+
+def _says_255(text: str, start: int, end: int) -> bool:
+    line_start = text.rfind("\n", 0, start) + 1
+    above = text[text.rfind("\n", 0, max(0, line_start - 1)) + 1 : line_start].strip()
+    line_end = text.find("\n", end)
+    behind = text[end : line_end if line_end >= 0 else len(text)].partition("#")[2]
+    return "255" in behind or (above.startswith("#") and "255" in above)

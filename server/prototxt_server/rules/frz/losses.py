@@ -46,7 +46,7 @@ class FrozenDropout(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Frozen above, and nothing but frozen layers next behind it."""
-        if net.phase != "TRAIN" or not any_frozen(net) or not trainable(net):
+        if net.phase != "TRAIN" or not trainable(net) or not any_frozen(net):
             return
         for node in net.of_type("Dropout"):
             bottom = node.bottoms[0] if node.bottoms else None
@@ -105,7 +105,9 @@ class ZeroWeightLoss(Rule):
         dialect = net.dialect
         for node in net.nodes:
             definition = node.layer.definition
-            if "loss_weight" in definition.bound.entries and is_loss(definition, dialect):
+            if "loss_weight" not in definition.bound.entries:
+                continue
+            if is_loss(definition, dialect):
                 if carries_loss(definition, dialect):
                     continue
                 yield self.at(

@@ -157,12 +157,13 @@ class PropagateDownRedundant(Rule):
         if net.phase != "TRAIN" or not trainable(net):
             return
         writers = [node for node in net.nodes if "propagate_down" in node.layer.definition.bound.entries]
+        writers = [node for node in writers if not any(node.layer.definition.bound.all("propagate_down"))]
         if not writers:
             return
         needed = _needed(net)
         for node in writers:
             entries = node.layer.definition.bound.entries["propagate_down"]
-            if any(entry.value for entry in entries) or not node.bottoms or len(entries) != len(node.bottoms):
+            if not node.bottoms or len(entries) != len(node.bottoms):
                 continue
             if any(blob is None or blob in needed for blob in node.bottoms):
                 continue
@@ -229,7 +230,7 @@ class FrozenBackpropCost(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """One finding for the whole frozen part."""
-        if net.phase != "TRAIN" or not any_frozen(net) or not trainable(net):
+        if net.phase != "TRAIN" or not trainable(net) or not any_frozen(net):
             return
         trains: set[Blob] = set()
         for node in net.nodes:

@@ -72,7 +72,7 @@ class FrozenBatchNormDrifts(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """BatchNorms whose flag this Caffe would read."""
-        if net.phase != "TRAIN" or not any_frozen(net) or not trainable(net):
+        if net.phase != "TRAIN" or not trainable(net) or not any_frozen(net):
             return
         for node in norms(net):
             if norm_family(node, net.dialect) not in BVLC_LIKE or not mode(net, node).batch:
@@ -209,10 +209,15 @@ class CutButDecaying(Rule):
 
 def _may_cut(net: PhaseNet) -> bool:
     """Whether anything in the net can cut a gradient; most nets have nothing of the kind."""
-    return any(
-        "propagate_down" in node.layer.definition.bound.entries or "loss_weight" in node.layer.definition.bound.entries
-        for node in net.nodes
-    )
+    for node in net.nodes:
+        definition = node.layer.definition
+        cuts = definition.cache.get("cuts")
+        if cuts is None:
+            values = [*definition.bound.all("propagate_down"), *definition.bound.all("loss_weight")]
+            cuts = definition.cache["cuts"] = not all(values)
+        if cuts:
+            return True
+    return False
 
 
 def _towards_zero_loss(net: PhaseNet) -> set[Node]:
@@ -277,7 +282,7 @@ class DecayOnly(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """The layers with weights right before and right behind it must be frozen."""
-        if not any_frozen(net) or not trainable(net):
+        if not trainable(net) or not any_frozen(net):
             return
         row = [node for node in net.nodes if node.type in WEIGHTED and node.setup.params]
         for before, node, after in zip(row, row[1:], row[2:], strict=False):

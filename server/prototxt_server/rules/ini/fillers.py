@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from prototxt_net.batchnorm import constant
+from prototxt_net.file import Layer, LayerDef
 from prototxt_net.finding import Finding, Fix, Problem
 from prototxt_net.flow import trainable
 from prototxt_net.message import Bound, Entry
@@ -15,11 +16,19 @@ from prototxt_server.rules.bn.edits import drop, fix, put
 from prototxt_server.rules.bn.nets import conv, data, image, ip, layer, loss, trained
 from prototxt_server.rules.editing import delete_entry, string_edit
 from prototxt_server.rules.ini.common import message
+from prototxt_server.rules.local import LayerRule
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
 
 _HOLDERS = ("Convolution", "Deconvolution", "InnerProduct")
+_BIASED = {
+    "Convolution": "convolution_param",
+    "Deconvolution": "convolution_param",
+    "InnerProduct": "inner_product_param",
+    "Scale": "scale_param",
+    "Embed": "embed_param",
+}
 
 
 def _entry_at(node: Node, start: int) -> Entry | None:
@@ -155,7 +164,7 @@ class SparseUnsupported(ProblemRule):
 
 
 @rule
-class BiasFillerUnused(Rule):
+class BiasFillerUnused(LayerRule):
     """## What it does
     Points out a `bias_filler` beside `bias_term: false`.
 
@@ -182,20 +191,20 @@ class BiasFillerUnused(Rule):
         ),
     )
 
-    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
+    def suspects(self, layer: LayerDef) -> bool:
         """Convolution, Deconvolution, InnerProduct, Scale and Embed."""
-        for type_, name in (*((t, "") for t in _HOLDERS), ("Scale", "scale_param"), ("Embed", "embed_param")):
-            for node in net.of_type(type_):
-                path = name or message(node)
-                param = node.layer.definition.bound.sub(path)
-                if "bias_filler" not in param.entries or param.get("bias_term"):
-                    continue
-                yield self.at(
-                    node,
-                    f"'{node.name}' has no bias (bias_term is false), so its bias_filler has no effect. Delete it.",
-                    f"{path}.bias_filler",
-                    fix=fix("safe", "Delete bias_filler", drop(net.file, node, f"{path}.bias_filler")),
-                )
+        param = layer.bound.sub(_BIASED.get(layer.type, ""))
+        return "bias_filler" in param.entries and not param.get("bias_term")
+
+    def check_layer(self, layer: Layer, analysis: Analysis) -> Iterable[Finding]:
+        """One finding a layer."""
+        path = f"{_BIASED[layer.type]}.bias_filler"
+        yield self.at(
+            layer,
+            f"'{layer.name}' has no bias (bias_term is false), so its bias_filler has no effect. Delete it.",
+            path,
+            fix=fix("safe", "Delete bias_filler", drop(analysis.file, layer, path)),
+        )
 
 
 @rule

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prototxt_gpu_check.backend import Array, Backend
-from prototxt_gpu_check.fill import UNIFORM, Filler, fill, normal, raw, stream
+from prototxt_gpu_check.fill import NORMAL, NORMAL_STD, UNIFORM, Filler, fill, normal, raw, stream
 from prototxt_gpu_check.layout import count, stored
 from prototxt_net.message import Bound
 from prototxt_net.net import Blob, Node, PhaseNet
@@ -23,6 +23,12 @@ Ints = tuple[int, ...]
 
 IMAGE_MEAN, IMAGE_STD = 118.0, 60.0
 """Of the synthetic 8-bit pixels, before transform_param; near those of photographs."""
+
+_PATCHES = ((1, 0.1), (5, 0.2), (23, 0.3), (97, 0.4))
+"""Side of the patches in pixels, and their share of the variance."""
+
+_GREY = 0.8
+"""Share of the variance that all channels have in common."""
 
 IMAGE_SOURCES = frozenset({"Data", "ImageData", "WindowData", "AnnotatedData", "VideoData", "MemoryData"})
 LABEL_READERS = {
@@ -139,22 +145,46 @@ def values(b: Backend, net: PhaseNet, node: Node, index: int, shape: Ints, input
         return stored(b, b.asarray((u >= 0.5).reshape(shape))), "targets"
     if node.type in IMAGE_SOURCES and len(shape) == 4:
         return stored(b, b.asarray(images(shape, node.param("transform_param"), seed))), "images"
+    if len(shape) == 4 and min(shape[2:]) >= _PATCHES[1][0]:
+        return stored(b, b.asarray(pictures(shape, seed))), "normal"
     return stored(b, normal(b, shape, seed, 0.0, 1.0)), "normal"
 
 
+def pictures(shape: Ints, seed: int) -> npt.NDArray[np.float32]:
+    """Synthetic pictures (N, C, H, W) of mean 0 and variance 1: patches of four sizes, mostly grey.
+
+    Independent pixels would average out in the first layers, and every sample and place would then look the same to
+    the deeper ones.
+    """
+    n, channels = shape[:2]
+    field = np.zeros(shape, np.float32)
+    for level, (size, share) in enumerate(_PATCHES):
+        for colours, part in ((1, _GREY), (channels, 1 - _GREY)):
+            small = (n, colours, -(-shape[2] // size), -(-shape[3] // size))
+            key = stream(seed, level, colours, part)
+            values = raw(count(small), key, NORMAL, 1 / NORMAL_STD, 0.0).reshape(small)
+            wide = values.repeat(size, axis=2).repeat(size, axis=3)[:, :, : shape[2], : shape[3]]
+            field += wide * np.float32((share * part) ** 0.5)
+    return field
+
+
 def images(shape: Ints, transform: Bound, seed: int) -> npt.NDArray[np.float32]:
-    """(pixel - mean) * scale of normally distributed 8-bit pixels; a mean file is taken to hold the pixels' mean."""
-    pixels = raw(count(shape), seed, 1, IMAGE_STD / 37837.2, IMAGE_MEAN)
-    pixels = np.rint(np.clip(pixels, 0, 255)).astype(np.float32).reshape(shape)
+    """(pixel - mean) * scale of synthetic 8-bit pictures; a mean file is taken to hold the pixels' mean."""
+    field = pictures(shape, seed)
+    channels = shape[1]
+    pixels: npt.NDArray[np.float32] = np.rint(
+        np.clip(field * np.float32(IMAGE_STD) + np.float32(IMAGE_MEAN), 0, 255)
+    ).astype(np.float32)
     means = [float(v) for v in transform.all("mean_value")]
     if transform.has("mean_file"):
         pixels -= np.float32(IMAGE_MEAN)
     elif len(means) == 1:
         pixels -= np.float32(means[0])
-    elif len(means) == shape[1]:
+    elif len(means) == channels:
         pixels -= np.asarray(means, np.float32).reshape(1, -1, 1, 1)
     scale = transform.get("scale")
-    return pixels * np.float32(1.0 if scale is None else scale)
+    pixels *= np.float32(1.0 if scale is None else scale)
+    return pixels
 
 
 def _dummy(b: Backend, node: Node, index: int, shape: Ints, seed: int) -> Array:

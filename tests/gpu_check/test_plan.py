@@ -106,12 +106,12 @@ def test_labels_name_the_classes_that_their_loss_has() -> None:
     ],
 )
 def test_synthetic_images_are_what_transform_param_leaves_of_pixels(transform: str, mean: float, std: float) -> None:
-    text = data_layer(f"data_param {{ batch_size: 2 }} {transform}") + LOSS
-    made = plan.make(file(text), State("TRAIN"), Inputs(shapes={"data": (2, 3, 64, 64)}), None, None)
-    array, what = sources.values(Backend(), made.net, made.net.nodes[0], 0, (2, 3, 64, 64), Inputs())
+    text = data_layer(f"data_param {{ batch_size: 32 }} {transform}") + LOSS
+    made = plan.make(file(text), State("TRAIN"), Inputs(shapes={"data": (32, 3, 64, 64)}), None, None)
+    array, what = sources.values(Backend(), made.net, made.net.nodes[0], 0, (32, 3, 64, 64), Inputs())
     assert what == "images"
-    assert array.mean() == pytest.approx(mean, abs=0.1 * std)
-    assert array.std() == pytest.approx(std, rel=0.1)
+    assert array.mean() == pytest.approx(mean, abs=0.3 * std)
+    assert array.std() == pytest.approx(std, rel=0.3)
 
 
 def test_a_smaller_batch_begins_with_the_same_samples() -> None:

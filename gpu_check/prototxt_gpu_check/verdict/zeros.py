@@ -23,9 +23,6 @@ FLT_MAX = float(np.finfo(np.float32).max)
 MIN_CHANNEL = 64
 """Elements a channel needs before its zeros count: a healthy unit is 0 throughout with probability 2^-64."""
 
-WORTH_SAYING = 0.3
-"""Share of dead channels that is reported at all."""
-
 
 def findings(view: View) -> Iterator[Finding]:
     """Each collapse where it begins, in file order; of dead channels the first layer that has them."""
@@ -201,11 +198,13 @@ def _dead_channels(view: View, layer: LayerResult) -> Finding | None:
     dead = (stats.zeros == stats.per_channel) & (before.zeros != before.per_channel)
     count, channels = int(dead.sum()), stats.channels
     share = count / channels
-    # A net that is just initialised sends similar signals for all samples, so some of its channels are dead as a matter
-    # of course; a trained one commonly has 10 to 30 % of them.
-    if share < WORTH_SAYING:
+    # A net that is just initialised sends similar signals for all samples, above all for synthetic ones, so many of its
+    # channels are dead as a matter of course; a trained one commonly has 10 to 30 % of them.
+    real = any("given" in x.facts.get("values", ()) for x in view.layers)
+    low, high = (0.1, 0.5) if real else (0.5, 0.95)
+    if share < low:
         return None
-    severity: Severity = "warning" if share >= 0.5 and view.result.weights is None else "info"
+    severity: Severity = "warning" if share >= high and view.result.weights is None else "info"
     constant = int((dead & before.constant_channels).sum())
     why = f" {constant} of them hold one constant." if constant else ""
     return view.finding(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prototxt_net.batchnorm import gamma_filler, gamma_starts_at_zero, norm_family, norms
+from prototxt_net.batchnorm import behind_frozen_layer, gamma_filler, gamma_starts_at_zero, norm_family, norms
 from prototxt_net.finding import Finding, Fix, Severity
-from prototxt_net.flow import dialects_of, frozen, kind
+from prototxt_net.flow import dialects_of, kind
 from prototxt_net.net import Node, PhaseNet
 from prototxt_net.zeros import fate
 from prototxt_server.rules.base import Example, Rule, rule
@@ -114,7 +114,7 @@ class GammaZeroDefault(Rule):
     @staticmethod
     def _verdict(net: PhaseNet, node: Node) -> tuple[Severity, str]:
         purpose = kind(net)
-        if purpose in ("deploy", "features") or frozen(net, node):
+        if purpose in ("deploy", "features") or behind_frozen_layer(net, node):
             return "hint", " until weights are loaded."
         end = fate(net, node.tops[0]) if node.tops else "alive"
         if end == "added":

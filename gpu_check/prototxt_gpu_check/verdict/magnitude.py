@@ -160,7 +160,7 @@ def _hidden(view: View, blob: Blob) -> str | None:
 
 def _growth(view: View) -> Iterator[Finding]:
     data = view.data_rms
-    if not data:
+    if not data or view.substituted:
         return
     for layer in view.layers:
         top = view.first(layer)

@@ -84,11 +84,11 @@ def _softmax_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
         yield view.finding(
             "DYN020",
             layer,
-            "info" if view.explained.get(scores) == "info" else "warning",
+            "info" if view.substituted or view.explained.get(scores) == "info" else "warning",
             f"Loss {loss:.6g} is the floor -ln(FLT_MIN) = 87.3365: the true class has probability 0 in every sample "
             f"({cause}). Look for a missing input scale, too large fillers or empty BatchNorm statistics.",
         )
-    elif floored and (real_labels or view.result.weights is None):
+    elif floored and not view.substituted and (real_labels or view.result.weights is None):
         yield view.finding(
             "DYN021",
             layer,
@@ -126,12 +126,7 @@ def _odd_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
 
 def _ignores_input(view: View) -> Iterator[Finding]:
     """DYN005, unless a zero or an explosion above already says why."""
-    varies = any(
-        kind not in ("labels", "targets") and s.count > 1 and s.std
-        for layer in view.layers
-        for kind, (_, s) in zip(layer.facts.get("values", ()), view.own(layer), strict=False)
-    )
-    if not varies:
+    if not view.data_varies:
         return
     for layer in view.layers:
         for blob, top in zip(layer.node.tops, layer.tops, strict=False):

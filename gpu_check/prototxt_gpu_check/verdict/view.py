@@ -121,15 +121,26 @@ class View:
         return self.result.weights is None and not fine_tuned(self.net)
 
     @property
-    def data_rms(self) -> float:
-        """The largest root mean square among the data tops (labels and targets left out); 0 without any."""
-        best = 0.0
+    def substituted(self) -> bool:
+        """Some weights were drawn here because the net has no filler for them: magnitudes are ours, not the net's."""
+        return any(origin.kind == "substituted" for x in self.layers for origin in (p.origin for p in x.params))
+
+    @property
+    def data_varies(self) -> bool:
+        """Some data top (labels and targets left out) differs from sample to sample or place to place."""
+        return any(stats.count > 1 and bool(stats.std) for stats in self._data())
+
+    def _data(self) -> Iterator[Stats]:
         for layer in self.layers:
             kinds: list[Any] = layer.facts.get("values", [])
             for kind, (_, stats) in zip(kinds, self.own(layer), strict=False):
-                if kind not in ("labels", "targets") and len(stats.shape) > 1:
-                    best = max(best, stats.rms or 0.0)
-        return best
+                if kind not in ("labels", "targets"):
+                    yield stats
+
+    @property
+    def data_rms(self) -> float:
+        """The largest root mean square among the data tops (labels and targets left out); 0 without any."""
+        return max((stats.rms or 0.0 for stats in self._data() if len(stats.shape) > 1), default=0.0)
 
     def finding(self, code: str, layer: LayerResult, severity: Severity, message: str, at: str = "") -> Finding:
         """A finding at a field of the layer, in the phase that ran."""

@@ -126,6 +126,8 @@ def _cause(
         return view.finding("DYN002", layer, "warning", head + tail)
     if node.type == "Dropout" or (node.type == "Power" and not _value(node, "power_param", "scale")):
         return None  # asked for
+    if node.type == "BatchNorm" and not view.data_varies:
+        return None  # the input is one constant (a benchmark's DummyData), so this says nothing
     if node.type == "BatchNorm":
         head += "Each channel of its input holds one value only, and BatchNorm subtracts it."
         return view.finding("DYN002", layer, "warning", head + tail)
@@ -187,7 +189,7 @@ def _one_element(view: View, layer: LayerResult, tail: str) -> Finding:
 
 
 def _dead_channels(view: View, layer: LayerResult) -> Finding | None:
-    if layer.node.type not in RELU_FAMILY or not layer.node.bottoms:
+    if layer.node.type not in RELU_FAMILY or not layer.node.bottoms or not view.data_varies:
         return None
     before, top = view.stats(layer.node.bottoms[0]), view.first(layer)
     if before is None or top is None or top[0] in view.explained or top[1].per_channel < MIN_CHANNEL:

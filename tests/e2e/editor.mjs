@@ -11,6 +11,7 @@ export const env = environment();
 export const CHANNEL = 'Prototxt';
 /** Found in the command line of the server and of nothing else in a window. */
 export const SERVER = 'prototxt_server serve';
+export const WORKER = 'prototxt_gpu_check';
 
 /** The net of the tests: gamma starts at zero, so that all layers from bnorm1 on put out zeros. */
 export const NET = fs.readFileSync(path.join(ROOT, 'examples/bn_zero_gamma.prototxt'), 'utf8');

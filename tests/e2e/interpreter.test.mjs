@@ -14,7 +14,7 @@ describe('nothing to start', { skip: env.missing }, () => {
   story('nothing', { python: '${workspaceFolder}/venv/bin/python' }, [
     ['no Python where the setting says: the message names the place', async (v) => {
       await v.open('net.prototxt');
-      assert.match(await notified(v, /No Python here can check/), /ws\/venv\/bin\/python not found/);
+      assert.match(await notified(v, /No Python here can check/), /nets\/venv\/bin\/python not found/);
       assert.deepEqual(await buttons(v).allInnerTexts(), ['Get Python', 'Open Settings', 'Show Log']);
       assert.match(await v.languageStatus(), /not running/);
       assert.deepEqual(v.processes(SERVER), []);

@@ -101,7 +101,7 @@ export class VSCode {
     const from = (f) => fs.readFileSync(path.join(install, f), 'utf8').trim();
     const node = from('node-path'), root = this.root = from('code-server-path');
     const tmp = this.tmp = fs.mkdtempSync(path.join(os.tmpdir(), 'vscode-e2e-')), at = (...p) => path.join(tmp, ...p);
-    this.workspace = at('ws'); this.shots = shots ?? at('shots');
+    this.workspace = at('nets'); this.shots = shots ?? at('shots');
     for (const d of [this.workspace, this.shots, at('t'), at('ud', 'User'), at('ud', 'Machine')]) fs.mkdirSync(d, { recursive: true });
     for (const [f, text] of Object.entries(files)) {
       const p = path.join(this.workspace, f);

@@ -1,40 +1,51 @@
 """Which Caffe a file was written for.
 
-Order of evidence: what the caller says; a comment `# lsp: dialect=NAME` above the first field; then the file's fields,
-enum values and layer types. A file that BVLC Caffe reads is BVLC's. Else the dialects are ranked by how many of the
-things that BVLC lacks they have, the best few are bound, and the one with the fewest problems is taken; ties go to
-the order of `DIALECTS`.
+Order of evidence: what the caller says; a comment `# lsp: dialect=NAME` above the first field; then the fields, enum
+values, layer types and fillers. A file that BVLC Caffe reads is BVLC's. Else the dialects are ranked by how many of the
+things that BVLC lacks they have, the best few are bound, and the one with the fewest obstacles is taken. Forks copy
+from each other, so ties are common: they go to the fork in which the thing began (`_preference`), and where its net aborts,
+to a tied one whose net does not (`tied`, asked by whoever builds the nets).
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from prototxt_grammar.tree import Tree
+from prototxt_grammar.tree import Chunk, Tree
 from prototxt_net.file import FileKind, NetFile
+from prototxt_net.layers.fillers import FORK_FILLERS
+from prototxt_net.message import Bound, Entry
 from prototxt_net.read import bind_chunk
 from prototxt_net.schema import load
-from prototxt_net.schema.model import FieldType
+from prototxt_net.schema.model import FieldType, Schema
 
 # Only what the binder itself reports counts; the rest is wrong under every schema.
 _COUNTED = frozenset({"SCH001", "SCH002", "SYN010", "SYN011", "SCH017"})
 _HEADER = re.compile(r"#\s*lsp:\s*dialect\s*=\s*([\w.+-]+)")
 _CANDIDATES = 6
+# Where things began that others copied: the detection layers in SSD's, ROIPooling in faster-rcnn's.
+_ORIGINS = ("bvlc", "ssd", "py-faster-rcnn")
 
 
 @dataclass(slots=True, frozen=True)
 class Verdict:
-    """A dialect and, in a few words, why it was chosen."""
+    """A dialect and, in a few words, why it was chosen.
+
+    others: dialects that may read the file as well, best first. obstacles: how many this one meets in it.
+    """
 
     dialect: str
     why: str
+    others: tuple[str, ...] = ()
+    obstacles: int = 0
 
 
 @dataclass(slots=True, frozen=True)
 class Obstacle:
-    """Something in a file that a dialect does not have: a field, an enum value, a layer type."""
+    """Something in a file that a dialect does not have: a field, an enum value, a layer type, a filler."""
 
     kind: str
     name: str
@@ -58,23 +69,47 @@ def obstacles(tree: Tree, dialect: str, kind: FileKind) -> list[Obstacle]:
     root = "SolverParameter" if kind == "solver" else "NetParameter"
     found: list[Obstacle] = []
     for base, chunk in zip(tree.starts, tree.chunks, strict=True):
-        bound = bind_chunk(chunk, schema, root)
-        for problem in bound.problems:
-            if problem.code == "SCH001":
-                found.append(
-                    Obstacle("field", str(problem.data["field"]), str(problem.data["message"]), base + problem.start)
-                )
-            elif problem.code == "SCH002":
-                type_ = problem.data["type"]
-                assert isinstance(type_, FieldType)
-                found.append(Obstacle("enum value", str(problem.data["found"]), type_.type_name, base + problem.start))
-            elif problem.code in _COUNTED:
-                found.append(Obstacle("value", str(problem.data.get("field", "")), "", base + problem.start))
-        if schema.layer_types_known:
-            for layer in bound.layers:
-                if layer.type and layer.type not in schema.layer_types:
-                    found.append(Obstacle("layer type", layer.type, "", base + layer.node.start))
+        key = ("obstacles", dialect, root)
+        own: list[Obstacle] | None = chunk.cache.get(key)
+        if own is None:
+            own = chunk.cache[key] = list(_obstacles_in(chunk, schema, root))
+        if own:
+            found.extend(replace(item, start=base + item.start) for item in own)
     return found
+
+
+def _obstacles_in(chunk: Chunk, schema: Schema, root: str) -> Iterator[Obstacle]:
+    """Those of one chunk, with offsets relative to it."""
+    bound = bind_chunk(chunk, schema, root)
+    for problem in bound.problems:
+        if problem.code == "SCH001":
+            yield Obstacle("field", str(problem.data["field"]), str(problem.data["message"]), problem.start)
+        elif problem.code == "SCH002":
+            type_ = problem.data["type"]
+            assert isinstance(type_, FieldType)
+            yield Obstacle("enum value", str(problem.data["found"]), type_.type_name, problem.start)
+        elif problem.code in _COUNTED:
+            yield Obstacle("value", str(problem.data.get("field", "")), "", problem.start)
+    if schema.layer_types_known:
+        for layer in bound.layers:
+            if layer.type and layer.type not in schema.layer_types:
+                yield Obstacle("layer type", layer.type, "", layer.node.start)
+    if any(filler in chunk.text for filler in FORK_FILLERS):
+        for layer in bound.layers:
+            for filler in _fillers(layer.bound):
+                if schema.dialect not in FORK_FILLERS.get(filler.value, (schema.dialect,)):
+                    yield Obstacle("filler", filler.value, "FillerParameter", filler.start)
+
+
+def _fillers(bound: Bound) -> Iterator[Entry]:
+    """The `type` of every filler in a message."""
+    for entries in bound.entries.values():
+        for entry in entries:
+            if isinstance(entry.value, Bound):
+                if entry.value.type.name == "FillerParameter":
+                    yield from entry.value.entries.get("type", ())
+                else:
+                    yield from _fillers(entry.value)
 
 
 def detect(tree: Tree, kind: FileKind) -> Verdict:
@@ -106,9 +141,17 @@ def detect(tree: Tree, kind: FileKind) -> Verdict:
         if count == 0:
             break
     if best == "bvlc":
-        return Verdict("bvlc", "no known fork has what BVLC Caffe lacks here")
+        return Verdict("bvlc", "no known fork has what BVLC Caffe lacks here", (), fewest)
     first = next((item for item in missing if best in _having(item)), missing[0])
-    return Verdict(best, f"`{first.name}` is a {first.kind} of {best}, not of BVLC Caffe")
+    others = tuple(dialect for dialect in ranked if dialect != best)
+    return Verdict(best, f"`{first.name}` is a {first.kind} of {best}, not of BVLC Caffe", others, fewest)
+
+
+def tied(tree: Tree, kind: FileKind, verdict: Verdict) -> Iterator[str]:
+    """The other dialects that read the file as well as the chosen one, best first; found out one by one."""
+    for dialect in verdict.others:
+        if len(obstacles(tree, dialect, kind)) == verdict.obstacles:
+            yield dialect
 
 
 def _having(item: Obstacle) -> tuple[str, ...]:
@@ -118,19 +161,19 @@ def _having(item: Obstacle) -> tuple[str, ...]:
         return load.dialects_with_enum_value(item.where, item.name)
     if item.kind == "layer type":
         return load.dialects_with_layer_type(item.name)
+    if item.kind == "filler":
+        return FORK_FILLERS.get(item.name, ())
     return ()
 
 
 def _preference(tree: Tree) -> list[str]:
     """The order for ties. NVIDIA's 0.15 fills gamma and beta without `scale_bias`, which came with 0.16."""
-    order = list(load.DIALECTS)
-    if "scale_bias" not in tree.text and "nvidia-0.15" in order and "scale_filler" in tree.text:
-        order.remove("nvidia-0.15")
-        order.insert(1, "nvidia-0.15")
-    return order
+    first = [*_ORIGINS]
+    if "scale_filler" in tree.text and "scale_bias" not in tree.text:
+        first.insert(1, "nvidia-0.15")
+    return [*first, *(dialect for dialect in load.DIALECTS if dialect not in first)]
 
 
 def readers(file: NetFile) -> dict[str, list[Obstacle]]:
     """For every dialect, what in this file it does not have; an empty list: it reads the file."""
     return {dialect: obstacles(file.tree, dialect, file.kind) for dialect in load.DIALECTS}
-

@@ -40,8 +40,33 @@ def analyze(source: Source, settings: Settings = Settings(), previous: Analysis 
     analysis = Analysis(source, settings, tree, file, [], [], verdict.why)
     if kind == "net":
         analysis.nets = build(file, settings)
+        if verdict.others and (aborts := _aborts(analysis.nets)):
+            _take_the_tied_dialect_that_loads(analysis, verdict, aborts)
     analysis.findings = _findings(analysis)
     return analysis
+
+
+def _take_the_tied_dialect_that_loads(analysis: Analysis, verdict: dialects.Verdict, aborts: int) -> None:
+    """Where forks read a file equally well, it was written for one whose Caffe builds its nets."""
+    kind = analysis.file.kind
+    for dialect in dialects.tied(analysis.tree, kind, verdict):
+        file = read(analysis.tree, dialect, kind)
+        nets = build(file, analysis.settings)
+        fewer = _aborts(nets)
+        if fewer < aborts:
+            aborts = fewer
+            analysis.file, analysis.nets = file, nets
+            analysis.dialect_evidence = f"{verdict.dialect} reads it too, but aborts on a net that {dialect} sets up"
+        if not fewer:
+            return
+
+
+def _aborts(nets: list[PhaseNet]) -> int:
+    """How many times Caffe would abort while it connects and sets up the nets."""
+    return sum(
+        problem.aborts for net in nets for problems in (net.problems, *(node.setup.problems for node in net.nodes))
+        for problem in problems
+    )  # fmt: skip
 
 
 def build(file: NetFile, settings: Settings) -> list[PhaseNet]:

@@ -12,7 +12,12 @@ from prototxt_net.shape import Shape, product, text
 from prototxt_net.words import nearest
 
 BVLC_FILLERS = ("constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra", "bilinear")
-_EXTRA = {"intel": ("gabor",), "happynear-windows": ("identity", "gaussian_unitball")}
+#: fillers of forks, with the dialects that have them
+FORK_FILLERS = {
+    "gabor": ("intel",),
+    "identity": ("happynear-windows",),
+    "gaussian_unitball": ("happynear-windows",),
+}
 # Dialects whose list of fillers is known; in the others an unlisted name proves nothing.
 _LISTED = frozenset({"bvlc", "ssd", "nvidia-0.15", "nvidia-0.16", "nvidia-0.17", "intel"})
 
@@ -34,7 +39,7 @@ def check_filler(s: Context, what: str, shape: Shape | None, path: str) -> None:
     message = _message(s, path)
     kind = "constant" if message is None else str(message.get("type"))
     if message is not None and not _known(kind, s.dialect):
-        names = (*BVLC_FILLERS, *_EXTRA.get(s.dialect, ()))
+        names = (*BVLC_FILLERS, *(name for name, dialects in FORK_FILLERS.items() if s.dialect in dialects))
         near = nearest(kind, names)
         s.expect(
             False,
@@ -77,7 +82,7 @@ def _both_known(dims: Shape) -> bool:
 
 
 def _known(kind: str, dialect: str) -> bool:
-    if dialect not in _LISTED or kind in BVLC_FILLERS or kind in _EXTRA.get(dialect, ()):
+    if dialect not in _LISTED or kind in BVLC_FILLERS or dialect in FORK_FILLERS.get(kind, ()):
         return True
     return dialect.startswith("nvidia") and kind.removesuffix("static") in BVLC_FILLERS
 

@@ -3,8 +3,8 @@
 Order of evidence: what the caller says; a comment `# lsp: dialect=NAME` above the first field; then the fields, enum
 values, layer types and fillers. A file that BVLC Caffe reads is BVLC's. Else the dialects are ranked by how many of the
 things that BVLC lacks they have, the best few are bound, and the one with the fewest obstacles is taken. Forks copy
-from each other, so ties are common: they go to the fork in which the thing began (`_preference`), and where its net aborts,
-to a tied one whose net does not (`tied`, asked by whoever builds the nets).
+from each other, so ties are common: they go to the fork in which the thing began (`_preference`), and where its net
+aborts, to a tied one whose net does not (`tied`, asked by whoever builds the nets).
 """
 
 from __future__ import annotations

@@ -23,14 +23,17 @@ say "editor ready after $((SECONDS - begin)) s"
 "$root/vscode-extension/package.sh"
 export E2E_VSIX=$root/vscode-extension/prototxt-lsp.vsix E2E_EXTENSION=$root/vscode-extension
 export E2E_SHOTS=${E2E_SHOTS:-$root/e2e-output}
-rm -rf "$E2E_SHOTS" && mkdir -p "$E2E_SHOTS"
+mkdir -p "$E2E_SHOTS"
 
 cd "$here"
 [ $# -gt 0 ] || set -- *.test.mjs
 say "driving the editor: $*"
 node=$(cat "$E2E_INSTALL/node-path") # the system's may not know the options
 case $1 in
-  *.test.mjs) "$node" --test --test-concurrency=1 --test-reporter=spec "$@" ;;
+  *.test.mjs)
+    rm -f "$E2E_SHOTS"/*.png
+    "$node" --test --test-concurrency=1 --test-reporter=spec "$@"
+    ;;
   *) "$node" "$1" ;;
 esac
 say "done in $((SECONDS - begin)) s; pictures in $E2E_SHOTS"

@@ -147,7 +147,8 @@ export class VSCode {
     await until(async () => { await this.page.keyboard.press(key); await this.#input().waitFor({ timeout: 1500 }); return true; }, { what: 'quick input' })
       .catch(async (e) => { await this.page.keyboard.press('Escape'); throw e; });
     await this.#input().fill(text);
-    if (row) await this.page.locator('.quick-input-list .monaco-list-row', { hasText: row }).first().waitFor();
+    // The row that Enter takes: before the list is filtered, others stand above the wanted one.
+    if (row) await this.page.locator('.quick-input-list .monaco-list-row.focused', { hasText: row }).waitFor();
     await this.page.keyboard.press('Enter');
     await this.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
   }

@@ -177,17 +177,20 @@ def _piece(
 ) -> None:
     magnitude = np.abs(piece, out=scratch)
     bits = magnitude.view(np.uint32)
-    largest = magnitude.max(axis=1)
     shift = np.where(np.isfinite(first), first, np.float32(0))
-    out[:, 2] = np.count_nonzero(bits < _FLT_MIN_BITS, axis=1)
     out[:, 5] = shift
-    if np.isfinite(largest).all():
-        out[:, 0] = magnitude.sum(axis=1)
-        out[:, 1] = largest
+    zero = bits < _FLT_MIN_BITS
+    if np.isfinite(magnitude.max()):
+        # Short rows are added up by a matrix product: reductions along a short axis are slow.
+        sums = _long_sums if len(piece) == 1 else _short_sums
+        out[:, 1] = magnitude.max(axis=1)
+        out[:, 2] = np.count_nonzero(zero) if len(piece) == 1 else sums(zero.astype(np.float32))
+        out[:, 0] = sums(magnitude)
         d = np.subtract(piece, shift[:, None], out=scratch)
-        out[:, 6] = d.sum(axis=1)
+        out[:, 6] = sums(d)
         out[:, 7] = np.einsum("ij,ij->i", d, d)
         return
+    out[:, 2] = np.count_nonzero(zero, axis=1)
     finite = bits < _INF_BITS
     out[:, 3] = np.count_nonzero(bits > _INF_BITS, axis=1)
     out[:, 4] = np.count_nonzero(bits == _INF_BITS, axis=1)
@@ -197,6 +200,14 @@ def _piece(
     d = np.where(finite, piece, shift[:, None]) - shift[:, None]
     out[:, 6] = d.sum(axis=1)
     out[:, 7] = (d * d).sum(axis=1)
+
+
+def _long_sums(rows_: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.asarray(rows_.sum(axis=1))
+
+
+def _short_sums(rows_: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return rows_ @ np.ones(rows_.shape[1], np.float32)
 
 
 @dataclass(slots=True)

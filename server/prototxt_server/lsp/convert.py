@@ -8,6 +8,7 @@ from lsprotocol import types
 
 from prototxt_grammar import Edit
 from prototxt_net.finding import Finding
+from prototxt_server.engine import DOCS_URL
 from prototxt_server.lsp.document import Document
 
 SEVERITY = {
@@ -57,7 +58,7 @@ def diagnostic(document: Document, finding: Finding, source: str = SOURCE) -> ty
         range=range_of(document, finding.start, finding.end),
         severity=SEVERITY[finding.severity],
         code=finding.code,
-        code_description=types.CodeDescription(finding.url) if finding.url else None,
+        code_description=types.CodeDescription(finding.url or f"{DOCS_URL}{finding.code}.md"),
         source=source,
         message=finding.message,
         tags=_tags(finding.code),

@@ -66,11 +66,13 @@ def diagnostics(server: Server, document: Document) -> list[types.Diagnostic]:
 
 def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
     """Look at a new document."""
+    ls.housekeeping.opened()
     _schedule(ls, params.text_document.uri)
 
 
 def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
     """Look at it again."""
+    ls.housekeeping.changed()
     _schedule(ls, params.text_document.uri)
 
 
@@ -82,11 +84,10 @@ def did_save(ls: Server, params: types.DidSaveTextDocumentParams) -> None:
 def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
     """Diagnostics do not outlive the document."""
     ls.publisher.clear(params.text_document.uri)
-    ls.housekeeping.changed()
+    ls.housekeeping.opened()
 
 
 def _schedule(ls: Server, uri: str) -> None:
-    ls.housekeeping.changed()
     document = ls.document(uri)
     if document is not None:
         ls.publisher.schedule(document)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
+from typing import BinaryIO
 
 from prototxt_server.lsp.features import register
 from prototxt_server.lsp.server import Server
@@ -24,6 +27,13 @@ def serve(tcp: tuple[str, int] | None = None) -> None:
     server.over_pipes = tcp is None
     server.housekeeping.start()
     if tcp is None:
-        server.start_io()
+        server.start_io(stdout=_private_stdout())
     else:
         server.start_tcp(*tcp)
+
+
+def _private_stdout() -> BinaryIO:
+    """A copy of standard output for the protocol; what anything prints goes to standard error from now on."""
+    copy = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return copy

@@ -225,3 +225,8 @@ def test_the_whole_cure_of_the_founding_chain() -> None:
     ]
     assert "scale1" not in cured
     assert found(cured, "nvidia-0.15") == {}
+
+
+def test_a_half_typed_scale_has_no_top_yet() -> None:
+    text = data() + bn("bn1", "data", top="bn1") + 'layer { name: "s" type: "Scale" bottom: "bn1" }\n'
+    assert "BN028" in found(text, "nvidia-0.15")

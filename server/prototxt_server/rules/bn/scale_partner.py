@@ -332,6 +332,8 @@ class DoubleAffine(Rule):
         """Delete the Scale; readers of its own top read its bottom instead."""
         layer_ = partner.layer
         edits: list[Edit] = []
+        if not partner.tops:  # half typed
+            return None
         if not partner.in_place[0]:
             for reader, index in partner.tops[0].readers:
                 entry = reader.layer.bound.entry("bottom", index)

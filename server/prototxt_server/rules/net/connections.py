@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from prototxt_net.file import Layer
@@ -28,14 +29,35 @@ def _follows_from_another(analysis: Analysis, problem: Problem) -> bool:
     """
     reader = _node(problem)
     name = reader.layer.bottoms[int(str(problem.data["bottom"]))]
+    unread = _unread_words(analysis)
+    places = [unread.get(word, set()) for word in _WORD.findall(name)]
+    return bool(places) and all(here - {reader.layer.base} for here in places)
+
+
+_WORD = re.compile(r"[^\s\"':;,{}<>\[\]#]+")
+
+
+def _unread_words(analysis: Analysis) -> dict[str, set[int]]:
+    """The words in text that could not be read, each with the chunks it stands in (-1: behind a misspelt field)."""
+    known = analysis.cache.get("unread words")
+    if isinstance(known, dict):
+        return known
+    table: dict[str, set[int]] = {}
+    analysis.cache["unread words"] = table
     text = analysis.tree.text
     for start, chunk in zip(analysis.tree.starts, analysis.tree.chunks, strict=True):
-        if chunk.problems and start != reader.layer.base and name in chunk.text:
-            return True
-    return any(
-        other.code == "SCH001" and name in text[other.end : text.find("\n", other.end) + 1 or len(text)]
-        for other in analysis.file.problems
-    )
+        if chunk.problems:
+            for word in _WORD.findall(chunk.text):
+                table.setdefault(word, set()).add(start)
+    for problem in analysis.file.problems:
+        if problem.code == "SCH001":
+            stop = text.find("\n", problem.end) + 1 or len(text)
+            for word in _WORD.findall(text, problem.end, min(stop, problem.end + _LINE)):
+                table.setdefault(word, set()).add(-1)
+    return table
+
+
+_LINE = 400  # characters of a line that are looked at: all fields may stand on one
 
 
 @rule

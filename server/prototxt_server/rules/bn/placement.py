@@ -61,7 +61,26 @@ class BiasBeforeBatchNorm(Rule):
             + loss("fc")
         ),
     )
+    _FILLED = "convolution_param {\n  num_output: 8\n  kernel_size: 3\n  {}\n}"
     BAD = (
+        Example(
+            data()
+            + layer("Convolution", "conv1", "data", "conv1", _FILLED.replace("{}", "bias_filler {\n    value: 0\n  }"))
+            + bn("bn1", "conv1")
+            + scale("scale1", "conv1")
+            + "".join(conv(f"c{i}", "conv1") for i in range(3))
+            + layer("Eltwise", "sum", "c0 c1 c2", "sum")
+            + ip("fc", "sum")
+            + loss("fc"),
+            fixed=data()
+            + layer("Convolution", "conv1", "data", "conv1", _FILLED.replace("{}", "bias_term: false"))
+            + bn("bn1", "conv1")
+            + scale("scale1", "conv1")
+            + "".join(conv(f"c{i}", "conv1") for i in range(3))
+            + layer("Eltwise", "sum", "c0 c1 c2", "sum")
+            + ip("fc", "sum")
+            + loss("fc"),
+        ),
         Example(data() + conv("conv1", "data", bias=True) + bn("bn1", "conv1") + _HEAD),
         Example(
             data()
@@ -103,9 +122,15 @@ class BiasBeforeBatchNorm(Rule):
 
     @staticmethod
     def _fix(net: PhaseNet, maker: Node, name: str) -> Fix | None:
-        edits: list[Edit | None] = [put(net.file, maker, f"{name}.bias_term", "false")]
-        if maker.param(name).has("bias_filler"):
-            edits.append(drop(net.file, maker, f"{name}.bias_filler"))
+        filler = maker.layer.bound.find(f"{name}.bias_filler")
+        edits: list[Edit | None]
+        if filler is not None and not maker.param(name).has("bias_term"):
+            base = maker.layer.base  # in one edit: the new field takes the place of the old one
+            edits = [Edit(base + filler.node.start, base + filler.node.end, "bias_term: false")]
+        else:
+            edits = [put(net.file, maker, f"{name}.bias_term", "false")]
+            if filler is not None:
+                edits.append(drop(net.file, maker, f"{name}.bias_filler"))
         edits += drop_params(net.file, maker, 1)
         return fix("unsafe", "Set bias_term: false", *edits)
 

@@ -27,6 +27,7 @@ IMAGE_MEAN, IMAGE_STD = 118.0, 60.0
 _PATCHES = ((1, 0.1), (5, 0.2), (23, 0.3), (97, 0.4))
 """Side of the patches in pixels, and their share of the variance."""
 
+_GOLDEN = (5**0.5 - 1) / 2
 _GREY = 0.8
 """Share of the variance that all channels have in common."""
 
@@ -138,8 +139,7 @@ def values(b: Backend, net: PhaseNet, node: Node, index: int, shape: Ints, input
         return stored(b, _dummy(b, node, index, shape, seed)), "filler"
     classes = label_classes(blob)
     if classes is not None:
-        u = raw(count(shape), seed, UNIFORM, 2.0**-24, 0.5)
-        return stored(b, b.asarray(np.minimum(np.floor(u * classes), classes - 1).reshape(shape))), "labels"
+        return stored(b, b.asarray(labels(shape, classes, seed))), "labels"
     if any(reader.type in TARGET_READERS and at > 0 for reader, at in readers_through(blob)):
         u = raw(count(shape), seed, UNIFORM, 2.0**-24, 0.5)
         return stored(b, b.asarray((u >= 0.5).reshape(shape))), "targets"
@@ -148,6 +148,14 @@ def values(b: Backend, net: PhaseNet, node: Node, index: int, shape: Ints, input
     if len(shape) == 4 and min(shape[2:]) >= _PATCHES[1][0]:
         return stored(b, b.asarray(pictures(shape, seed))), "normal"
     return stored(b, normal(b, shape, seed, 0.0, 1.0)), "normal"
+
+
+def labels(shape: Ints, classes: int, seed: int) -> npt.NDArray[np.float32]:
+    """Class numbers in a golden-ratio sequence from a drawn start: even a small batch shows several classes."""
+    start = float(raw(1, seed, UNIFORM, 2.0**-24, 0.5)[0])
+    spot = (start + np.arange(1, count(shape) + 1) * _GOLDEN) % 1.0
+    found: npt.NDArray[np.float32] = np.minimum(np.floor(spot * classes), classes - 1).astype(np.float32)
+    return found.reshape(shape)
 
 
 def pictures(shape: Ints, seed: int) -> npt.NDArray[np.float32]:

@@ -19,7 +19,6 @@ NAMES = {
     "DYN004": "m1-collapse",
     "DYN005": "input-independent",
     "DYN006": "dead-channels",
-    "DYN007": "relu-sparse",
     "DYN010": "explode-depth",
     "DYN012": "empty-stats-gain",
     "DYN013": "vanish-depth",

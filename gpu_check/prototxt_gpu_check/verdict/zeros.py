@@ -1,4 +1,4 @@
-"""Collapses to zero and their causes: DYN002, DYN003, DYN004, DYN006, DYN007.
+"""Collapses to zero and their causes: DYN002, DYN003, DYN004, DYN006.
 
 A zero is reported where it begins: at a layer whose top is all 0 although a bottom is not. Zeros that a net starts with
 on purpose are none of these: the last gamma of a residual block, the last classifier.

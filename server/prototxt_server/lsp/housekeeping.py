@@ -13,8 +13,8 @@ import gc
 
 PAUSE_S = 0.05
 REST_S = 5.0
-CHANGES_WITHOUT_PAUSE = 50
-"""So many changes are let through without any collection: some tens of megabytes."""
+CHANGES_WITHOUT_PAUSE = 20
+"""So many changes are let through without any collection: about ten megabytes for a large net."""
 MANY_CHANGES = 500
 
 

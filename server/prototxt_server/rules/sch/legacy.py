@@ -204,7 +204,8 @@ class InputField(Rule):
             fixed='name: "net"\nlayer {\n  name: "input"\n  type: "Input"\n  top: "data"\n'
             "  input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } }\n}\n" + _V2,
         ),
-        Example('input: "data"\n' + IMAGE),
+        Example('input: "data"\n' + IMAGE, fixed=IMAGE),
+        Example('input: "data"\n' + _V2),
     )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
@@ -216,15 +217,27 @@ class InputField(Rule):
         names = ", ".join(f"'{found.value}'" for _, found in inputs)
         start, end = base + entry.node.start, base + entry.end
         if not _fields(analysis, "input_dim", "input_shape"):
-            message = (
-                f"the input {names} has no shape, so Caffe drops it without a word. Write an Input layer with a shape."
-            )
-            yield self.in_file(analysis.file, message, start, end, severity="warning")
+            yield self._without_shape(analysis, inputs)
             return
         message = (
             f"`input` is the old form of net inputs; Caffe turns {names} into an Input layer. Write the layer itself."
         )
         yield self.in_file(analysis.file, message, start, end, fix=self._fix(analysis, [e for _, e in inputs]))
+
+    def _without_shape(self, analysis: Analysis, inputs: list[tuple[int, Entry]]) -> Finding:
+        text = analysis.tree.text
+        names = ", ".join(f"'{entry.value}'" for _, entry in inputs)
+        made = {top for layer in analysis.file.layers if not layer.bottoms for top in layer.tops}
+        message, fix = f"the input {names} has no shape, so Caffe drops it without a word. ", None
+        if all(entry.value in made for _, entry in inputs):
+            message += "A layer below makes the blob: delete `input`."
+            nodes = {base + entry.node.start: base + entry.node.end for base, entry in inputs}
+            fix = Fix("safe", "Delete `input`", tuple(delete(text, start, end) for start, end in nodes.items()))
+        else:
+            message += "Write an Input layer with a shape."
+        base, entry = inputs[0]
+        start, end = base + entry.node.start, base + entry.end
+        return self.in_file(analysis.file, message, start, end, severity="warning", fix=fix)
 
     def _fix(self, analysis: Analysis, inputs: list[Entry]) -> Fix | None:
         text = analysis.tree.text
@@ -237,8 +250,14 @@ class InputField(Rule):
         lines += [f'  top: "{entry.value}"' for entry in inputs]
         lines += [f"  input_param {{ {' '.join(shapes)} }}", "}"]
         base, first = nodes[0]
-        edits = [Edit(base + first.start, base + first.end, newline_of(text).join(lines))]
-        edits += [delete(text, base + node.start, base + node.end) for base, node in nodes[1:]]
+        block = newline_of(text).join(lines)
+        layers = [la.base + la.definition.node.start for la in analysis.file.layers if la.definition.node is not first]
+        if layers and min(layers) < base + first.start:  # Caffe puts it first, wherever the fields stand
+            edits = [Edit(min(layers), min(layers), block + newline_of(text))]
+        else:
+            edits = [Edit(base + first.start, base + first.end, block)]
+            nodes = nodes[1:]
+        edits += [delete(text, base + node.start, base + node.end) for base, node in nodes]
         return Fix("safe", "Write the Input layer", tuple(edits))
 
     def _shapes(self, analysis: Analysis, count: int) -> list[str] | None:

@@ -20,7 +20,10 @@ def make_server() -> Server:
 
 
 def serve(tcp: tuple[str, int] | None = None) -> None:
-    """Serve one client over standard input and output, or over a socket; returns when it is gone."""
+    """Serve one client over standard input and output, or over a socket; returns when it is gone.
+
+    Raises SystemExit(2), after one line that says why, when the socket cannot be opened.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("pygls").setLevel(logging.WARNING)  # it logs every message at INFO
     server = make_server()
@@ -29,7 +32,11 @@ def serve(tcp: tuple[str, int] | None = None) -> None:
     if tcp is None:
         server.start_io(stdout=_private_stdout())
     else:
-        server.start_tcp(*tcp)
+        try:
+            server.start_tcp(*tcp)
+        except OSError as error:
+            print(f"lsp: cannot listen on {tcp[0]}:{tcp[1]}: {error.strerror or error}", file=sys.stderr)
+            raise SystemExit(2) from None
 
 
 def _private_stdout() -> BinaryIO:

@@ -170,6 +170,16 @@ def test_over_a_socket(spawn) -> None:
     process.wait(timeout=30)
 
 
+def test_a_port_that_is_taken(spawn) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process, _ = spawn(sys.executable, "-m", "prototxt_server", "serve", "--tcp", f"127.0.0.1:{port}")
+        _, stderr = process.communicate(timeout=30)
+    (line,) = stderr.decode().splitlines()
+    assert process.returncode == 2
+    assert line.startswith(f"lsp: cannot listen on 127.0.0.1:{port}: ")
+
+
 def wait_a_little(process: subprocess.Popen[bytes]) -> None:
     """Wait for a while, or for the end of the process."""
     try:

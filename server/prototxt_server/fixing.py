@@ -2,50 +2,114 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
 from prototxt_grammar.edits import Edit, apply_edits
 from prototxt_net.finding import Finding
-from prototxt_server.analysis import Settings, Source
+from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import analyze
 
-_ROUNDS = 20
+_ROUNDS = 50
+_Key: TypeAlias = tuple[str, str | None, str]
+
+
+@dataclass(slots=True, frozen=True)
+class Fixed:
+    """analysis: of the text after the fixes. applied: how many fixes are in it."""
+
+    analysis: Analysis
+    applied: int
+
+    @property
+    def text(self) -> str:
+        """The text after the fixes."""
+        return self.analysis.source.text
 
 
 def fix_text(source: Source, settings: Settings, unsafe: bool) -> str:
-    """The text after all safe (and, when asked, unsafe) fixes, repeated until nothing changes.
+    """The text after all safe (and, when asked, unsafe) fixes; see `fix_all`."""
+    return fix_all(source, settings, unsafe).text
 
-    Fixes whose edits overlap wait for the next round. A round that would bring a new error is not kept.
+
+def fix_all(source: Source, settings: Settings, unsafe: bool) -> Fixed:
+    """Apply all safe (and, when asked, unsafe) fixes, again and again until nothing changes.
+
+    Fixes whose edits overlap wait for the next round. A fix that brings a new error, or leaves its own finding as it
+    was, is taken back and not tried again.
     """
-    text = source.text
     analysis = analyze(source, settings)
+    applied = 0
+    refused: set[_Key] = set()
     for _ in range(_ROUNDS):
-        edits = _edits(analysis.findings, unsafe)
-        if not edits:
-            break
-        new = apply_edits(text, edits)
-        after = analyze(Source(new, source.path, source.encoding_problem), settings, analysis)
-        if new == text or _errors(after.findings) > _errors(analysis.findings):
-            break
-        text, analysis = new, after
-    return text
+        group = _together(analysis.findings, unsafe, refused)
+        while group:
+            after = _with_fixes(analysis, group)
+            if not _does_harm(analysis, after, group):
+                analysis, applied = after, applied + len(group)
+                break
+            if len(group) == 1:
+                refused.add(_key(group[0]))
+            group = group[: len(group) // 2]  # the one at fault is found by halving; the others come again
+        else:
+            if not _together(analysis.findings, unsafe, refused):
+                break
+    return Fixed(analysis, applied)
 
 
-def _errors(findings: list[Finding]) -> int:
+def _with_fixes(analysis: Analysis, findings: list[Finding]) -> Analysis:
+    source = analysis.source
+    edits = [edit for finding in findings if finding.fix for edit in finding.fix.edits]
+    text = apply_edits(source.text, edits)
+    return analyze(Source(text, source.path, source.encoding_problem), analysis.settings, analysis)
+
+
+def _does_harm(before: Analysis, after: Analysis, group: list[Finding]) -> bool:
+    """Whether the fixes of `group` bring an error, or do not remove what they are for."""
+    if after.source.text == before.source.text:
+        return True
+    remaining = Counter(map(_key, after.findings))
+    earlier = Counter(map(_key, before.findings))
+    if any(remaining[key] >= earlier[key] for key in map(_key, group)):
+        return True
+    if _syntax_errors(after.findings) < _syntax_errors(before.findings):
+        return False  # what could not be read before is read now, and may have faults of its own
+    return _errors(after.findings) > _errors(before.findings)
+
+
+def _key(finding: Finding) -> _Key:
+    return finding.code, finding.layer, finding.message
+
+
+def _errors(findings: Iterable[Finding]) -> int:
     return sum(finding.severity == "error" for finding in findings)
 
 
-def _edits(findings: list[Finding], unsafe: bool) -> list[Edit]:
-    """Edits of the fixes that can be applied together: whole fixes only, first come first served."""
-    chosen: list[Edit] = []
+def _syntax_errors(findings: Iterable[Finding]) -> int:
+    return sum(finding.severity == "error" and finding.code.startswith("SYN") for finding in findings)
+
+
+def _together(findings: list[Finding], unsafe: bool, refused: set[_Key]) -> list[Finding]:
+    """The findings whose fixes can be applied at once: whole fixes only, first come first served."""
+    chosen: list[Finding] = []
+    taken: list[Edit] = []  # sorted, without overlaps
     for finding in findings:
         fix = finding.fix
-        if fix is None or (fix.applicability == "unsafe" and not unsafe):
+        if fix is None or (fix.applicability == "unsafe" and not unsafe) or _key(finding) in refused:
             continue
-        if all(not _clash(edit, other) for edit in fix.edits for other in chosen):
-            chosen.extend(fix.edits)
-    return sorted(chosen, key=lambda edit: (edit.start, edit.end))
+        if not any(_clashes(edit, taken) for edit in fix.edits):
+            chosen.append(finding)
+            for edit in fix.edits:
+                insort(taken, edit)
+    return chosen
 
 
-def _clash(a: Edit, b: Edit) -> bool:
-    if a.start == a.end == b.start == b.end:
-        return True
-    return a.start < b.end and b.start < a.end or a.start == b.start
+def _clashes(edit: Edit, taken: list[Edit]) -> bool:
+    """Whether an edit overlaps, or starts where, one of `taken` does."""
+    at = bisect_left(taken, edit)
+    return any(
+        e.start == edit.start or (e.start < edit.end and edit.start < e.end) for e in taken[max(at - 1, 0) : at + 1]
+    )

@@ -8,9 +8,11 @@ from typing import Any
 import click
 
 from prototxt_net.describe import describe, describe_text
-from prototxt_server.analysis import Analysis, Source
-from prototxt_server.cli.common import fail, read_text, reading_options, settings_of
+from prototxt_net.finding import Finding
+from prototxt_server.analysis import Analysis
+from prototxt_server.cli.common import complain, read_net, reading_options, require_net, say, settings_of
 from prototxt_server.engine import analyze
+from prototxt_server.report import human
 from prototxt_server.report.record import FileFindings, record
 
 
@@ -18,33 +20,44 @@ from prototxt_server.report.record import FileFindings, record
 @click.argument("nets", nargs=-1, required=True)
 @reading_options
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--stdin-filename", help="The name of what `-` reads.")
+@click.option("--stdin-filename", metavar="NAME", help="The name of what `-` reads.")
 def command(nets: tuple[str, ...], format_: str, stdin_filename: str | None, **options: Any) -> None:
-    """Describe NETS: layers, blob shapes, parameter shapes, counts, multiply-accumulates."""
-    settings = settings_of(options)
+    """Describe NETS: layers, blob shapes, parameter shapes, counts, multiply-accumulates.
+
+    A net that Caffe would not load is described as far as it goes, and its errors are named.
+    """
     rows: list[dict[str, Any]] = []
     texts: list[str] = []
+    analyses: list[Analysis] = []
     for path in nets:
-        source = read_text(path, stdin_filename)
-        analysis = analyze(Source(source.text, source.path), settings)
-        if analysis.file.kind != "net":
-            fail(f"{source.path}: is a {analysis.file.kind} file, not a net")
-        chosen = analysis.nets if settings.phase == "all" else analysis.nets[-1:]
-        for net in chosen:
+        source = read_net(path, stdin_filename)
+        settings = settings_of(options, source.path)
+        analysis = analyze(source, settings)
+        require_net(analysis)
+        analyses.append(analysis)
+        for net in analysis.nets if settings.phase == "all" else analysis.nets[-1:]:
             row = describe(net, source.path)
-            row["findings"] = _errors(analysis, source.path, net.phase)
+            file = FileFindings(source.path, source.text, [])
+            row["findings"] = [record(file, f) for f in _errors(analysis, net.phase)]
             rows.append(row)
             texts.append(describe_text(net, source.path))
     if format_ == "json":
-        click.echo(json.dumps(rows[0] if len(rows) == 1 else rows, indent=2, ensure_ascii=False, allow_nan=False))
-    else:
-        click.echo("\n\n".join(texts))
+        say(json.dumps(rows[0] if len(rows) == 1 else rows, indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    say("\n\n".join(texts))
+    for analysis in analyses:
+        _name_errors(analysis)
 
 
-def _errors(analysis: Analysis, path: str, phase: str) -> list[dict[str, Any]]:
-    file = FileFindings(path, analysis.source.text, [])
-    return [
-        record(file, finding)
-        for finding in analysis.findings
-        if finding.severity == "error" and (not finding.phases or phase in finding.phases)
-    ]
+def _errors(analysis: Analysis, phase: str) -> list[Finding]:
+    return [f for f in analysis.findings if f.severity == "error" and (not f.phases or phase in f.phases)]
+
+
+def _name_errors(analysis: Analysis) -> None:
+    """On standard error: why Caffe would not load what was described."""
+    aborts = [finding for finding in analysis.findings if finding.caffe_aborts]
+    if aborts:
+        file = FileFindings(analysis.source.path, analysis.source.text, aborts[:3])
+        say("\n" + human.concise([file]), err=True)
+        more = f" and {human.count(len(aborts) - 3, 'error')} more" if len(aborts) > 3 else ""
+        complain(f"{analysis.source.path}: {analysis.file.dialect} does not load this net, because of the above{more}")

@@ -10,41 +10,64 @@ import click
 from prototxt_grammar import parse
 from prototxt_net import dialect as dialects
 from prototxt_net.read import file_kind, read
-from prototxt_net.schema.load import DIALECTS
-from prototxt_server.cli.common import read_text
+from prototxt_net.schema.load import DIALECTS, schema
+from prototxt_server.cli.common import read_net, say
 from prototxt_server.report.record import FileFindings
 
 
 @click.command("dialects", epilog="Example: lsp dialects train_val.prototxt")
 @click.argument("paths", nargs=-1)
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def command(paths: tuple[str, ...], format_: str) -> None:
-    """Which dialects read PATHS and what in them the others do not have; without PATHS, the known dialects."""
+@click.option("--stdin-filename", metavar="NAME", help="The name of what `-` reads.")
+def command(paths: tuple[str, ...], format_: str, stdin_filename: str | None) -> None:
+    """Which dialects read PATHS and what in them the others do not have; without PATHS, the known dialects.
+
+    Only names and values count here; `lsp check --dialect NAME` also says whether the net can be set up.
+    """
     if not paths:
-        click.echo(json.dumps(list(DIALECTS)) if format_ == "json" else "\n".join(DIALECTS))
+        say(json.dumps(list(DIALECTS)) if format_ == "json" else "\n".join(DIALECTS))
         return
-    rows = [_row(path) for path in paths]
+    rows = [_row(path, stdin_filename) for path in paths]
     if format_ == "json":
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
-    for row in rows:
-        click.echo(f"{row['filename']}: {row['dialect']} ({row['why']})")
-        click.echo(f"  read by: {', '.join(row['read_by']) or 'no known dialect'}")
-        for item in row["ruled_out"]:
-            click.echo(f"  {item['dialect']}: {item['because']} (line {item['row']}{item['more']})")
+        say(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        say("\n\n".join(_text(row) for row in rows))
 
 
-def _row(path: str) -> dict[str, Any]:
-    source = read_text(path)
+def _text(row: dict[str, Any]) -> str:
+    lines = [f"{row['filename']}: {row['dialect']} ({row['why']})"]
+    if row["unreadable"]:
+        place = row["unreadable"]
+        lines.append(
+            f"  no Caffe reads this text: it breaks off at {place['row']}:{place['column']} (`lsp check` says why)"
+        )
+    else:
+        lines.append(f"  read by: {', '.join(row['read_by']) or 'no known dialect'}")
+    # Forks copy from each other: most lack the same thing, and one line says so.
+    grouped: dict[str, list[str]] = {}
+    for item in row["ruled_out"]:
+        why = f"{item['because']} (line {item['row']}{item['more']})"
+        grouped.setdefault(why, []).append(item["dialect"])
+    lines += [f"  {', '.join(names)}: {why}" for why, names in grouped.items()]
+    return "\n".join(lines)
+
+
+def _row(path: str, stdin_filename: str | None) -> dict[str, Any]:
+    source = read_net(path, stdin_filename)
     tree = parse(source.text)
     kind = file_kind(tree)
     verdict = dialects.detect(tree, kind)
-    found = dialects.readers(read(tree, verdict.dialect, kind))
+    if kind == "other":
+        found: dict[str, list[dialects.Obstacle]] = {
+            name: [] for name in DIALECTS if "LabelMap" in schema(name).messages
+        }
+    else:
+        found = dialects.readers(read(tree, verdict.dialect, kind))
     lines = FileFindings(source.path, source.text, [])
     ruled_out = [
         {
             "dialect": name,
-            "because": f"has no {items[0].kind} `{items[0].name}`" + (f" in {items[0].where}" if items[0].where else ""),
+            "because": f"no {items[0].kind} `{items[0].name}`" + (f" in {items[0].where}" if items[0].where else ""),
             "row": lines.location(items[0].start)["row"],
             "more": f", and {len(items) - 1} more" if len(items) > 1 else "",
             "obstacles": len(items),
@@ -52,10 +75,12 @@ def _row(path: str) -> dict[str, Any]:
         for name, items in sorted(found.items(), key=lambda pair: (len(pair[1]), DIALECTS.index(pair[0])))
         if items
     ]
+    broken = next((base + problem.start for base, problem in tree.problems()), None)
     return {
         "filename": source.path,
         "dialect": verdict.dialect,
         "why": verdict.why,
         "read_by": [name for name, items in found.items() if not items],
         "ruled_out": ruled_out,
+        "unreadable": None if broken is None else lines.location(broken),
     }

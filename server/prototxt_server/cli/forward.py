@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from prototxt_net.finding import SEVERITIES, Finding
-from prototxt_server.analysis import Analysis, Source
-from prototxt_server.cli.common import fail, read_text, reading_options, settings_of
+from prototxt_server.analysis import Analysis
+from prototxt_server.cli.common import fail, layout, read_net, reading_options, require_net, say, settings_of
 from prototxt_server.engine import analyze
 from prototxt_server.report import forward_text, human
 from prototxt_server.report.record import FileFindings, record
@@ -31,53 +31,76 @@ def _named_paths(ctx: click.Context, param: click.Parameter, values: tuple[str, 
 @click.argument("net")
 @reading_options
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda:N")
-@click.option("--weights", multiple=True, type=click.Path(), help="A .caffemodel to load (repeatable; later ones win).")
-@click.option("--input", "inputs", multiple=True, callback=_named_paths, metavar="BLOB=FILE.npy", help="Values of a source top; used whole.")
+@click.option(
+    "--weights", multiple=True, metavar="FILE.caffemodel", help="Trained blobs to load (repeatable; later ones win)."
+)
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    callback=_named_paths,
+    metavar="BLOB=FILE.npy",
+    help="Values of a blob that data layers or Input give (repeatable); used whole.",
+)
 @click.option("--batch", type=click.IntRange(1), help="Batch size (default: the net's on a GPU, at most 4 on the CPU).")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of fillers and synthetic input.")
-@click.option("--strict-fillers", is_flag=True, help="Absent fillers stay constant 0, as in Caffe, instead of being substituted.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of fillers and synthetic input.")
+@click.option(
+    "--strict-fillers", is_flag=True, help="Absent fillers stay constant 0, as in Caffe, instead of being substituted."
+)
 @click.option("--tf32", is_flag=True, help="Faster, less exact matrix products on the GPU.")
-@click.option("--format", "format_", type=click.Choice(["text", "json", "debug-info"]), default="text", show_default=True)
-@click.option("--fail-on", type=click.Choice(SEVERITIES), default="warning", show_default=True, help="Exit 1 from here on.")
+@click.option(
+    "--format", "format_", type=click.Choice(["text", "json", "debug-info"]), default="text", show_default=True
+)
+@click.option(
+    "--fail-on", type=click.Choice(SEVERITIES), default="warning", show_default=True, help="Exit 1 from here on."
+)
 @click.option("--exit-zero", is_flag=True, help="Exit 0 whatever is found.")
-@click.option("--stdin-filename", help="The name of what `-` reads.")
+@click.option("--stdin-filename", metavar="NAME", help="The name of what `-` reads.")
 def command(net: str, format_: str, **options: Any) -> None:
-    """Run one batch through NET and say where outputs collapse, and why."""
-    settings = settings_of(options)
-    source = read_text(net, options["stdin_filename"])
-    analysis = analyze(Source(source.text, source.path, source.encoding_problem), settings)
-    _refuse(analysis)
+    """Run one batch through NET and say where outputs collapse, and why.
+
+    \b
+    Exit code: 0 nothing at or above --fail-on, 1 findings, 2 usage error, a net that Caffe does not load, or no result.
+    """  # noqa: D301 (click's mark for a paragraph that is not refilled)
+    source = read_net(net, options["stdin_filename"])
+    analysis = analyze(source, settings_of(options, source.path))
+    _refuse(analysis, options["inputs"])
     data, findings, lines = _run(analysis, options, format_)
     file = FileFindings(source.path, source.text, findings)
     if format_ == "json":
         data["findings"] = [record(file, finding) for finding in findings]
-        click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+        say(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
     elif format_ == "debug-info":
-        click.echo("\n".join(lines))
+        say("\n".join(lines))
     else:
-        click.echo(forward_text.heading(source.path, data))
-        click.echo("\n" + forward_text.table(data))
-        text = human.full([file], sys.stdout.isatty())
-        click.echo(f"\n{text}" if text else "\nNothing found.")
+        say(forward_text.heading(source.path, data))
+        say("\n" + forward_text.table(data))
+        text = human.full([file], layout(sys.stdout, options))
+        say(f"\n{text}" if text else "\nNothing found.")
     worst = SEVERITIES.index(options["fail_on"])
     failed = any(SEVERITIES.index(finding.severity) <= worst for finding in findings)
     raise SystemExit(1 if failed and not options["exit_zero"] else 0)
 
 
-def _refuse(analysis: Analysis) -> None:
-    """End with exit code 2 for what cannot be run: no net, or one that Caffe would not load."""
-    if analysis.file.kind != "net":
-        fail(f"{analysis.source.path}: is a {analysis.file.kind} file, not a net")
+def _refuse(analysis: Analysis, inputs: dict[str, str]) -> None:
+    """End with exit code 2 for what cannot be run: no net, one that Caffe would not load, inputs that it has not."""
+    require_net(analysis)
+    path = analysis.source.path
     aborts = [finding for finding in analysis.findings if finding.caffe_aborts]
     if aborts:
-        file = FileFindings(analysis.source.path, analysis.source.text, aborts)
-        click.echo(human.concise([file]), err=True)
-        fail(f"{analysis.source.path}: {analysis.file.dialect} does not load this net, so there is nothing to run")
+        say(human.concise([FileFindings(path, analysis.source.text, aborts)]), err=True)
+        fail(f"{path}: {analysis.file.dialect} does not load this net, so there is nothing to run")
+    tops = {top for net in analysis.nets for node in net.nodes for top in node.layer.tops}
+    sources = {
+        top: None for net in analysis.nets for node in net.nodes if not node.layer.bottoms for top in node.layer.tops
+    }
+    for blob, file in inputs.items():
+        if blob not in sources:
+            what = "is computed by a layer" if blob in tops else "is no blob of this net"
+            fail(f"--input {blob}={file}: {blob!r} {what}; it is fed with {', '.join(sources) or 'nothing'}")
 
 
-def _run(
-    analysis: Analysis, options: dict[str, Any], format_: str
-) -> tuple[dict[str, Any], list[Finding], list[str]]:
+def _run(analysis: Analysis, options: dict[str, Any], format_: str) -> tuple[dict[str, Any], list[Finding], list[str]]:
     from prototxt_gpu_check.client import RunCancelled, WorkerError
     from prototxt_server.forward import as_findings, request_of, worker
 

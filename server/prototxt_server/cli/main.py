@@ -5,20 +5,23 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from io import TextIOWrapper
 
 import click
 
 from prototxt_server.version import VERSION
 
-_COMMANDS = {
+COMMANDS = {
     "check": "diagnostics for nets and solvers",
     "describe": "layers, blob shapes, parameters, counts",
     "dialects": "which forks of Caffe read a file, and what rules the others out",
     "forward": "run one batch and find the layer where outputs collapse",
     "rule": "the documentation of a rule",
+    "upgrade": "older ways of writing a net as today's, comments and layout kept",
     "serve": "the language server",
     "doctor": "versions and the device probe, with a hint for each failure",
 }
+_INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
 
 class LazyGroup(click.Group):
@@ -26,20 +29,34 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names, in the order in which a newcomer meets them."""
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, or None."""
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"prototxt_server.cli.{cmd_name}")
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, with a hint for a misspelled command and for a file given in a command's place."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(name.lower(), COMMANDS, 1)
+            hint = f" Did you mean `lsp check {name}`?" if os.path.exists(name) else ""
+            hint = hint or (f" Did you mean `{near[0]}`?" if near else f" There are {', '.join(COMMANDS)}.")
+            ctx.fail(f"no command is called {name!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Help without importing any command."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.command(
@@ -54,17 +71,55 @@ def group() -> None:
 
 def main() -> None:
     """Entry point. No traceback ever reaches a user; LSP_DEBUG=1 shows it."""
+    _set_up_output()
     try:
-        group.main(standalone_mode=True)
+        code = group.main(prog_name="lsp", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        raise SystemExit(_usage_error(error)) from None
+    except (click.Abort, KeyboardInterrupt):
+        raise SystemExit(_INTERRUPTED) from None
     except BrokenPipeError:
         # The reader of our output went away (`lsp check | head`): not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         raise SystemExit(1) from None
-    except (SystemExit, KeyboardInterrupt):
-        raise
     except Exception as error:
         if os.environ.get("LSP_DEBUG") == "1":
             raise
-        kind = type(error).__name__
-        click.echo(f"lsp: internal error: {kind}: {error} (LSP_DEBUG=1 shows where; please report it)", err=True)
-        raise SystemExit(2) from None
+        raise SystemExit(_failed(error)) from None
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _usage_error(error: click.ClickException) -> int:
+    """One line for what was typed wrong; the whole help where nothing was typed."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return error.exit_code
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    name = context.command_path if context else "lsp"
+    text = " ".join(error.format_message().split())
+    text = text[:1].lower() + text[1:]
+    click.echo(f"{name}: {text} (`{name} --help` tells more)", err=True)
+    return error.exit_code
+
+
+def _failed(error: Exception) -> int:
+    if isinstance(error, OSError) and error.filename is None:
+        _drop_output()
+        click.echo(f"lsp: the output cannot be written: {error.strerror or error}", err=True)
+        return 2
+    kind = type(error).__name__
+    click.echo(f"lsp: internal error: {kind}: {error} (LSP_DEBUG=1 shows where; please report it)", err=True)
+    return 2
+
+
+def _set_up_output() -> None:
+    """UTF-8 for programs whatever the locale; a terminal that lacks a character gets its escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """What is still buffered goes nowhere, so that the interpreter's own flush at exit does not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

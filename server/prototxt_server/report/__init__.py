@@ -1,1 +1,1 @@
-"""One file a format: findings -> text. No format knows how the findings came about."""
+"""Findings -> text: one small function a format, imported on use. No format knows how the findings came about."""

@@ -1,14 +1,16 @@
-"""Formats for people: full (with the lines at fault) and concise (one line a finding). Plain text; colour is optional."""
+"""Formats for people: full (with the lines at fault) and concise (one line a finding). Colour is optional."""
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable
 
 from prototxt_net.finding import SEVERITIES, Finding
-from prototxt_server.report.record import FileFindings
+from prototxt_server.report.record import FileFindings, Layout
 
 _COLOUR = {"error": "31", "warning": "33", "info": "36", "hint": "90"}
+_LONG_LINE, _SHOWN_OF_IT = 200, 160
 
 
 class Style:
@@ -22,50 +24,69 @@ class Style:
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour else text
 
 
-def concise(files: Iterable[FileFindings]) -> str:
-    """`file:row:column: severity CODE message`."""
+def visible(text: str) -> str:
+    """The text without what would move a terminal's cursor; line breaks become blanks."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c in "\t\r\n" else "\ufffd" for c in text)
+
+
+def concise(files: Iterable[FileFindings], layout: Layout = Layout()) -> str:  # noqa: B008 (frozen)
+    """`file:row:column: severity CODE message`; [*] marks what --fix (with --unsafe-fixes, if given) would fix."""
     lines = []
     for file in files:
         for finding in file.findings:
             place = file.location(finding.start)
-            star = " [*]" if finding.fix is not None and finding.fix.applicability == "safe" else ""
+            fix = finding.fix
+            star = " [*]" if fix is not None and (layout.unsafe or fix.applicability == "safe") else ""
             lines.append(
-                f"{file.filename}:{place['row']}:{place['column']}: {finding.severity} {finding.code}{star} "
-                f"{finding.message}"
+                f"{visible(file.filename)}:{place['row']}:{place['column']}: {finding.severity} {finding.code}{star} "
+                f"{visible(finding.message)}"
             )
     return "\n".join(lines)
 
 
-def full(files: Iterable[FileFindings], colour: bool = False) -> str:
+def full(files: Iterable[FileFindings], layout: Layout = Layout()) -> str:  # noqa: B008 (frozen)
     """Each finding with its line, a marker below it, where else to look, and the fix."""
-    style = Style(colour)
-    return "\n\n".join(_full(file, finding, style) for file in files for finding in file.findings)
+    style = Style(layout.colour)
+    return "\n\n".join(_full(file, finding, style, layout) for file in files for finding in file.findings)
 
 
-def _full(file: FileFindings, finding: Finding, style: Style) -> str:
+def _full(file: FileFindings, finding: Finding, style: Style, layout: Layout) -> str:
     place = file.location(finding.start)
-    head = style(f"{finding.severity}[{finding.code}]", f"1;{_COLOUR[finding.severity]}")
+    name = visible(file.filename)
     phases = f" ({', '.join(finding.phases)})" if len(finding.phases) == 1 else ""
-    lines = [f"{head} {style(finding.name, '1')}{phases}: {finding.message}"]
-    lines.append(f"  {style('-->', '34')} {file.filename}:{place['row']}:{place['column']}")
+    label = f"{finding.severity}[{finding.code}]"
+    head = _wrapped(f"{label} {finding.name}{phases}: {visible(finding.message)}", layout.width)
+    head = head.replace(label, style(label, f"1;{_COLOUR[finding.severity]}"), 1)
+    lines = [head.replace(finding.name, style(finding.name, "1"), 1)]
+    lines.append(f"  {style('-->', '34')} {name}:{place['row']}:{place['column']}")
     lines += _excerpt(file, finding.start, finding.end, style, _COLOUR[finding.severity])
     for related in finding.related:
         where = file.location(related.start)
-        name = related.filename or file.filename
-        lines.append(f"  {style('note:', '1')} {related.message} ({name}:{where['row']}:{where['column']})")
+        other = visible(related.filename) or name
+        lines.append(f"  {style('note:', '1')} {visible(related.message)} ({other}:{where['row']}:{where['column']})")
     if finding.fix is not None:
-        kind = "" if finding.fix.applicability == "safe" else " (unsafe: behaviour changes; --unsafe-fixes applies it)"
-        lines.append(f"  {style('help:', '1;36')} {finding.fix.message}{kind}")
+        safe = finding.fix.applicability == "safe"
+        how = "--fix" if safe else "changes what the net computes: --fix --unsafe-fixes"
+        lines.append(f"  {style('help:', '1;36')} {visible(finding.fix.message)} ({how})")
     return "\n".join(lines)
+
+
+def _wrapped(text: str, width: int | None) -> str:
+    if width is None or len(text) <= width:
+        return text
+    return textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _excerpt(file: FileFindings, start: int, end: int, style: Style, colour: str) -> list[str]:
     row, column = file.lines.position(start, "utf-32")
-    line_start, line_end = file.lines.line_range(row)
-    text = file.text[line_start:line_end]
-    if len(text) > 200:  # a net on one line: show what is around the place
-        cut = max(0, column - 60)
-        text, column = text[cut : cut + 160], column - cut
+    first, last = file.lines.line_range(row)
+    if last - first > _LONG_LINE:  # a net on one line: show what is around the place
+        first += max(0, column - 60)
+        column -= max(0, column - 60)
+        last = min(last, first + _SHOWN_OF_IT)
+    text = file.text[first:last]
     width = max(1, min(end - start, len(text) - column))
     number = str(row + 1)
     bar = style("|", "34")
@@ -76,17 +97,23 @@ def _excerpt(file: FileFindings, start: int, end: int, style: Style, colour: str
     return [f"{pad} {bar}", f"{style(number, '34')} {bar} {shown}", f"{pad} {bar} {blank}{mark}"]
 
 
-def summary(files: list[FileFindings], checked: int) -> str:
-    """`Checked 3 files: 2 errors, 1 warning; 1 fixable with --fix.`"""
+def count(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {noun}" if number == 1 or noun == "info" else f"{number} {noun}s"
+
+
+def summary(files: list[FileFindings], applied: int = 0) -> str:
+    """`Checked 3 files: 2 errors, 1 warning. 1 fixable with --fix.`; applied: fixes that were made before."""
     counts = Counter(finding.severity for file in files for finding in file.findings)
-    fixable = sum(f.fix is not None and f.fix.applicability == "safe" for file in files for f in file.findings)
-    unsafe = sum(f.fix is not None and f.fix.applicability == "unsafe" for file in files for f in file.findings)
-    words = [f"{counts[s]} {s}{'s' if counts[s] != 1 and s != 'info' else ''}" for s in SEVERITIES if counts[s]]
-    text = f"Checked {checked} file{'s' if checked != 1 else ''}: {', '.join(words) or 'nothing found'}."
-    if fixable:
-        text += f" {fixable} fixable with --fix."
-    if unsafe:
-        text += f" {unsafe} more with --unsafe-fixes."
+    fixes = Counter(f.fix.applicability for file in files for f in file.findings if f.fix is not None)
+    words = [count(counts[s], s) for s in SEVERITIES if counts[s]]
+    text = f"Checked {count(len(files), 'file')}: {', '.join(words) or 'nothing found'}."
+    if applied:
+        text = f"Fixed {count(applied, 'finding')}. {text}"
+    if fixes["safe"]:
+        text += f" {fixes['safe']} fixable with --fix."
+    if fixes["unsafe"]:
+        text += f" {fixes['unsafe']}{' more' if fixes['safe'] else ''} with --fix --unsafe-fixes."
     return text
 
 
@@ -96,5 +123,5 @@ def statistics(files: Iterable[FileFindings]) -> str:
         (finding.code, finding.severity, finding.name) for file in files for finding in file.findings
     )
     rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    width = max((len(str(count)) for _, count in rows), default=1)
-    return "\n".join(f"{count:>{width}}  {code}  {severity:<7}  {name}" for (code, severity, name), count in rows)
+    width = max((len(str(number)) for _, number in rows), default=1)
+    return "\n".join(f"{number:>{width}}  {code}  {severity:<7}  {name}" for (code, severity, name), number in rows)

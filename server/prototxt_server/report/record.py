@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from prototxt_grammar import LineIndex
-from prototxt_net.finding import Finding, Fix
+from prototxt_net.finding import Finding, Fix, Severity
+
+
+@dataclass(slots=True, frozen=True)
+class Layout:
+    """How a report is laid out. colour: ANSI colours. width: columns to wrap messages to, None for one line each.
+
+    fail_on: the severity from which on the exit code is 1. unsafe: unsafe fixes were asked for.
+    """
+
+    colour: bool = False
+    width: int | None = None
+    fail_on: Severity = "warning"
+    unsafe: bool = False
 
 
 @dataclass
@@ -73,3 +87,8 @@ def record(file: FileFindings, finding: Finding) -> dict[str, Any]:
         ],
         "url": finding.url,
     }
+
+
+def records(files: Iterable[FileFindings]) -> Iterator[dict[str, Any]]:
+    """The records of all findings, file by file."""
+    return (record(file, finding) for file in files for finding in file.findings)

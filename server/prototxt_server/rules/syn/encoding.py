@@ -21,7 +21,8 @@ class Encoding(Rule):
     """A file that is not plain UTF-8.
 
     ## What it does
-    Reports a byte-order mark, NUL characters and UTF-16 (errors), and invalid UTF-8 inside strings (a warning).
+    Reports binary data, a byte-order mark, NUL characters and UTF-16 (errors), and invalid UTF-8 inside strings (a
+    warning).
 
     ## Why is this bad?
     Caffe's parser takes a byte-order mark for an unexpected character and stops at line 1, column 1; a NUL stops it
@@ -42,6 +43,12 @@ class Encoding(Rule):
         """One finding for each mark, for the first NUL, and for each damaged string."""
         if analysis.source.encoding_problem == "UTF-16":
             message = "the file is UTF-16: Caffe reads bytes and stops at the first. Save it as UTF-8 without BOM."
+            yield self.in_file(analysis.file, message, 0, 0, aborts=True)
+        if analysis.source.encoding_problem == "binary":
+            message = (
+                "this is binary data, not text: Caffe cannot read it as a net. If it holds trained weights, name the "
+                "net's .prototxt here and give this file to `lsp forward --weights`."
+            )
             yield self.in_file(analysis.file, message, 0, 0, aborts=True)
         text = analysis.tree.text
         if text.startswith(BOM):

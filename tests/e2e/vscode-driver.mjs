@@ -147,8 +147,15 @@ export class VSCode {
     await until(async () => { await this.page.keyboard.press(key); await this.#input().waitFor({ timeout: 1500 }); return true; }, { what: 'quick input' })
       .catch(async (e) => { await this.page.keyboard.press('Escape'); throw e; });
     await this.#input().fill(text);
-    // The row that Enter takes: before the list is filtered, others stand above the wanted one.
-    if (row) await this.page.locator('.quick-input-list .monaco-list-row.focused', { hasText: row }).waitFor();
+    if (row) {
+      // Enter takes the focused row: others may stand above the wanted one, always, or until the list is filtered.
+      const labels = (which) => this.page.locator(`.quick-input-list .monaco-list-row${which} .label-name`).allInnerTexts();
+      await until(async () => {
+        if ((await labels('.focused')).some((label) => plain(label) === row)) return true;
+        if ((await labels('')).some((label) => plain(label) === row)) await this.page.keyboard.press('ArrowDown');
+        return false;
+      }, { every: 100, what: `${row} in the quick input` });
+    }
     await this.page.keyboard.press('Enter');
     await this.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
   }

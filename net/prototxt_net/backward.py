@@ -42,23 +42,37 @@ def backward(net: PhaseNet) -> Backward:
 
 def _simulate(net: PhaseNet) -> Backward:
     out = Backward()
-    _forwards(net, out)
-    _backwards(net, out)
     if net.file.root.get("force_backward"):
+        _forwards(net, out)
+        _backwards(net, out)
         out.layers = set(net.nodes)
         out.bottoms = {(node, i) for node in net.nodes for i in range(len(node.bottoms))}
         out.cut.clear()
-    return out
+    elif any(_own_loss(node, net.dialect) for node in net.nodes):
+        _forwards(net, out)
+        _backwards(net, out)
+    return out  # without a loss everything is switched off
+
+
+def _own_loss(node: Node, dialect: str) -> bool:
+    """Whether the layer itself is a loss: a top with a weight, or a loss layer whose top is automatic."""
+    definition = node.layer.definition
+    known: bool | None = definition.cache.get("own loss")
+    if known is None:
+        known = any(loss_weights(node, dialect)) if node.tops else _automatic_loss(node, dialect)
+        definition.cache["own loss"] = known
+    return known
 
 
 def _forwards(net: PhaseNet, out: Backward) -> None:
-    needed: set[Blob] = set()
+    needed: set[Blob | None] = set()
     for node in net.nodes:
-        written = node.layer.definition.bound.all("propagate_down")
-        need = any(blob in needed for blob in node.bottoms if blob is not None) or _own_rate(net, node)
+        need = _own_rate(net, node)
+        written = node.layer.definition.bound.entries.get("propagate_down", ())
         for index, blob in enumerate(node.bottoms):
-            asked = bool(written[index]) if index < len(written) else blob in needed
-            if asked:
+            needs = blob in needed
+            need = need or needs
+            if bool(written[index].value) if index < len(written) else needs:
                 out.bottoms.add((node, index))
         if need:
             out.layers.add(node)
@@ -66,12 +80,21 @@ def _forwards(net: PhaseNet, out: Backward) -> None:
 
 
 def _own_rate(net: PhaseNet, node: Node) -> bool:
-    """Whether a blob of the layer has lr_mult other than 0 as Net::Init reads it."""
+    """Whether a blob of the layer has lr_mult other than 0 as Net::Init reads it; remembered with the layer's text."""
+    definition = node.layer.definition
+    key = ("own rate", len(node.setup.params))
+    known: bool | None = definition.cache.get(key)
+    if known is None:
+        known = definition.cache[key] = _has_rate(node, net.dialect)
+    return known
+
+
+def _has_rate(node: Node, dialect: str) -> bool:
     count = len(node.setup.params)
     if not count:
-        return entry_of(node.layer.definition.type, net.dialect) is None and bool(node.bottoms)
+        return entry_of(node.layer.definition.type, dialect) is None and bool(node.bottoms)
     specs = node.layer.definition.bound.all("param")
-    own = norm_family(node, net.dialect)
+    own = norm_family(node, dialect)
     if own in ("B", "S") and node.layer.definition.type == "BatchNorm" and len(specs) == 3:
         return own == "S"  # the upgrade writes 0 into all three; SSD's clears them, so they count as 1
     return any(i >= len(specs) or specs[i].get("lr_mult") != 0 for i in range(count))
@@ -79,26 +102,28 @@ def _own_rate(net: PhaseNet, node: Node) -> bool:
 
 def _backwards(net: PhaseNet, out: Backward) -> None:
     dialect = net.dialect
+    layers, bottoms, under_loss = out.layers, out.bottoms, out.under_loss
     for node in reversed(net.nodes):
-        weights = loss_weights(node, dialect)
-        leads = any(weights) or (not node.tops and bool(weights))
+        leads = own = _own_loss(node, dialect)
+        weights = loss_weights(node, dialect) if own else ()
         skip = bool(node.tops)
         for index, top in enumerate(node.tops):
-            if any(reader in out.under_loss for reader, _ in top.readers):
-                leads = True
-            if weights[index] or not top.readers or any(pair in out.bottoms for pair in top.readers):
+            if not top.readers or (own and weights[index]):
                 skip = False
-        if not node.tops:
-            leads = _automatic_loss(node, dialect)
-        if node in out.layers and skip:
-            out.layers.discard(node)
+            for reader in top.readers:
+                if reader[0] in under_loss:
+                    leads = True
+                if reader in bottoms:
+                    skip = False
+        if skip and node in layers:
+            layers.discard(node)
             _drop_bottoms(node, out)
             if leads:
                 out.cut.add(node)
         if leads:
-            out.under_loss.add(node)
+            under_loss.add(node)
         else:
-            out.layers.discard(node)
+            layers.discard(node)
             _drop_bottoms(node, out)
 
 

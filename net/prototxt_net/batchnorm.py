@@ -154,7 +154,7 @@ def phase_of(net: PhaseNet, node: Node) -> str:
 
 def mode(net: PhaseNet, node: Node) -> Mode:
     """Which statistics the layer normalises with in this net."""
-    modes: dict[Node, Mode] = net.facts.setdefault("modes", {})
+    modes: dict[Node, Mode] = net.facts.setdefault(("modes", net.phase), {})
     found = modes.get(node)
     if found is None:
         found = modes[node] = _mode(net, node)

@@ -172,8 +172,12 @@ def _shared_rates(net: PhaseNet) -> dict[str, float]:
 
 def frozen(net: PhaseNet, node: Node) -> bool:
     """Whether the layer has weights and every one of them has lr_mult 0."""
-    if "param" not in node.layer.definition.bound.entries and all(p.lr_mult != 0 for p in node.setup.params):
-        return False
+    if "param" not in node.layer.definition.bound.entries:
+        for blob in node.setup.params:
+            if blob.lr_mult == 0:
+                break
+        else:
+            return False
     own = weights(node)
     return bool(own) and all(lr(net, node, i) == 0 for i in own)
 
@@ -232,12 +236,16 @@ def upstream(net: PhaseNet) -> dict[Blob, Upstream]:
 
 
 def _upstream_of(net: PhaseNet, node: Node, table: dict[Blob, Upstream]) -> Upstream:
-    if weights(node):
-        return "frozen" if meant_frozen(net, node) else "trainable"
+    for param in node.setup.params:
+        if not param.statistic and param.role not in STATISTICS:
+            return "frozen" if meant_frozen(net, node) else "trainable"
     if not node.bottoms:
         return "data"
     if entry_of(node.layer.definition.type, net.dialect) is None:
         return "unknown"
+    if len(node.bottoms) == 1:
+        below = node.bottoms[0]
+        return "data" if below is None else table[below]
     above = {table[blob] for blob in node.bottoms if blob is not None}
     for state in ("trainable", "unknown", "frozen"):
         if state in above:

@@ -136,7 +136,8 @@ class PhaseNet:
     """The net of one phase.
 
     problems: from connecting it (offsets into the whole text); set-up problems stand at the nodes.
-    given: shapes told from outside (`--shape`), by blob name.
+    given: shapes told from outside (`--shape`), by blob name. facts: what has been found out about the nodes; the nets
+    of two phases that share their nodes share it, so the key of a fact that depends on the phase names the phase.
     """
 
     file: NetFile

@@ -87,7 +87,9 @@ def build(file: NetFile, settings: Settings) -> list[PhaseNet]:
         layers = filtered(file, state)
         twin = next((net for net, same in zip(nets, kept, strict=True) if same == layers), None)
         if twin is not None:  # no rule tells the phases apart: one graph serves both
-            net = PhaseNet(file, state.phase, state.level, state.stages, twin.nodes, twin.problems, given)
+            net = PhaseNet(
+                file, state.phase, state.level, state.stages, twin.nodes, twin.problems, given, twin.facts
+            )  # fmt: skip
             net.__dict__["by_type"] = twin.by_type
         else:
             net = set_up(connect(file, state, given, layers))

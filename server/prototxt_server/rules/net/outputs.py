@@ -46,13 +46,21 @@ class NoLoss(Rule):
     name = "no-loss"
     severity = "warning"
     _TRAIN = LABELLED.replace('top: "data"', 'top: "data"\n  include { phase: TRAIN }')
-    GOOD = (Example(_TRAIN + SCORE + LOSS), Example(IMAGE + SCORE))
+    GOOD = (
+        Example(_TRAIN + SCORE + LOSS),
+        Example(IMAGE + SCORE),
+        Example(_TRAIN + SCORE + LOSS.replace("}", "loss_weight: 0 }")),
+    )
     BAD = (Example(_TRAIN + SCORE, phase="TRAIN"),)
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """At most one finding, at the data layer."""
         if net.phase != "TRAIN" or roles.has_loss(net) or roles.has_unknown_types(net):
             return
+        if next(net.file.tree.problems(), None) is not None:
+            return  # the loss may stand in what could not be read
+        if any((known := roles.entry(node, net)) is not None and known.loss for node in net.nodes):
+            return  # of weight 0: FRZ013 and FRZ014 say what follows
         for node in net.nodes:
             if node.layer.definition.bottoms or len(node.tops) < 2 or not _only_in(node, "TRAIN"):
                 continue

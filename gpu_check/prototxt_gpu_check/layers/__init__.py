@@ -8,8 +8,10 @@ from prototxt_gpu_check.layers import (  # registration
     arrangement,
     loss,
     normalization,
+    recurrent,
+    resizing,
     vision,
 )
 from prototxt_gpu_check.layers.base import Step, runner
 
-__all__ = ["Step", "activation", "arrangement", "loss", "normalization", "runner", "vision"]
+__all__ = ["Step", "activation", "arrangement", "loss", "normalization", "recurrent", "resizing", "runner", "vision"]

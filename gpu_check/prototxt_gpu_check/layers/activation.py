@@ -143,3 +143,11 @@ def scale_bias(s: Step) -> Sequence[Array]:
     if not is_scale:
         return [scale(s.backend, s.bottoms[0], None, first, axis=axis)]
     return [scale(s.backend, s.bottoms[0], first, learned[0] if learned else None, axis=axis)]
+
+
+@runs("Axpy")
+def axpy(s: Step) -> Sequence[Array]:
+    """SENet: a*x + z with one factor a sample and channel."""
+    factor, x, z = s.bottoms
+    scaled = scale(s.backend, x, s.backend.contiguous(factor).reshape(x.shape[:2]), None, axis=0)
+    return [e.eltwise(s.backend, [stored(s.backend, scaled), z], "SUM", [1.0, 1.0])]

@@ -8,7 +8,7 @@ import numpy as np
 
 from prototxt_gpu_check.backend import Array
 from prototxt_gpu_check.layers.base import Step, runs
-from prototxt_gpu_check.layout import count, reshape
+from prototxt_gpu_check.layout import blob, count, reshape, rows
 from prototxt_gpu_check.ops import arrange
 from prototxt_gpu_check.ops.elementwise import LINEAR, unary
 from prototxt_gpu_check.ops.softmax import softmax as softmax_op
@@ -59,6 +59,23 @@ def crop(s: Step) -> Sequence[Array]:
         if offsets:
             starts[i] = offsets[0] if len(offsets) == 1 else offsets[i - axis]
     return [arrange.crop(s.backend, s.bottoms[0], starts=starts, sizes=s.tops[0])]
+
+
+@runs("Permute")
+def permute(s: Step) -> Sequence[Array]:
+    """Axes in the given order, those left out behind them."""
+    order = [int(v) for v in s.param("permute_param").all("order")]
+    order += [axis for axis in range(s.bottoms[0].ndim) if axis not in order]
+    return [s.bottoms[0].transpose(order)]
+
+
+@runs("ShuffleChannel")
+def shuffle_channel(s: Step) -> Sequence[Array]:
+    """Channels seen as (group, C/group) and transposed."""
+    group = int(s.param("shuffle_channel_param").get("group") or 1)
+    r = rows(s.backend, s.bottoms[0])
+    mixed = s.backend.contiguous(r.reshape(group, r.shape[0] // group, r.shape[1]).transpose(1, 0, 2))
+    return [blob(mixed.reshape(r.shape), s.tops[0])]
 
 
 @runs("Tile")

@@ -119,3 +119,18 @@ def l1(s: Step) -> Sequence[Array]:
     """NVIDIA's mean absolute difference: sum |a - b| / samples."""
     x, z = _host(s, 0).astype(np.float64), _host(s, 1).astype(np.float64)
     return [_scalar(s, float(np.abs(x - z).sum()) / x.shape[0])]
+
+
+@runs("SmoothL1Loss")
+def smooth_l1(s: Step) -> Sequence[Array]:
+    """0.5*d^2 near 0 and |d| - 0.5 beyond; the R-CNN forks scale by sigma and weigh inside and outside."""
+    x, z = _host(s, 0).astype(np.float64), _host(s, 1).astype(np.float64)
+    sigma = s.param("smooth_l1_loss_param").get("sigma")
+    square = 1.0 if sigma is None else float(sigma) ** 2
+    d = x - z
+    if len(s.bottoms) > 2:
+        d = d * _host(s, 2)
+    terms = np.where(np.abs(d) < 1 / square, 0.5 * square * d * d, np.abs(d) - 0.5 / square)
+    if len(s.bottoms) > 3:
+        terms = terms * _host(s, 3)
+    return [_scalar(s, float(terms.sum()) / x.shape[0])]

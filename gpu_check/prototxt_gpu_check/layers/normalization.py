@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from prototxt_gpu_check.backend import Array
 from prototxt_gpu_check.layers.base import Step, runs
 from prototxt_gpu_check.layout import count, reshape
-from prototxt_gpu_check.ops.normalization import moments, mvn, normalize
+from prototxt_gpu_check.ops.normalization import moments, mvn, normalize, scale
 
 # NVIDIA 0.16 and 0.17 read use_global_stats and never look at it: the phase decides.
 _PHASE_ONLY = frozenset({"nvidia-0.16", "nvidia-0.17", "jacinto-0.17"})
 _NVIDIA = frozenset({"nvidia-0.15"}) | _PHASE_ONLY
 _EPS_FLOOR = 1e-5
+_SEGNET_EPS = 1e-9
 
 
 def uses_stored_statistics(s: Step) -> bool:
@@ -78,6 +81,43 @@ def _blend(s: Step, old: Array, new: Array, keep: float, weight: float) -> Array
     out = b.empty(tuple(old.shape))
     b.launch("binary", out.size, old, new, out, out.size, 0, keep, weight)
     return out
+
+
+@runs("BN")
+def segnet_or_pspnet_bn(s: Step) -> Sequence[Array]:
+    """SegNet's BN has no running statistics and goes by bn_mode; that of PSPNet and yjxiong by phase and `frozen`."""
+    b, x, p = s.backend, s.bottoms[0], s.param("bn_param")
+    gamma, beta = (blob.reshape(-1) for blob in (s.params[0], s.params[1]))
+    if s.role("mean") is None:
+        if p.get("bn_mode") == "INFERENCE":
+            s.facts["mode"] = "none"
+            return [reshape(b, scale(b, x, gamma, beta, axis=1), s.tops[0])]
+        mean, var = moments(b, x)
+        y = normalize(b, x, mean, var, eps=_SEGNET_EPS, gamma=gamma, beta=beta)
+        s.facts.update(mode="batch", per_channel=x.size // max(1, x.shape[1]), eps=_SEGNET_EPS)
+        tops = [reshape(b, y, s.tops[0]), mean, var]
+        return [top.reshape(shape) for top, shape in zip(tops, s.tops, strict=False)]
+    eps = float(p.get("eps"))
+    old_mean, old_var = s.params[2].reshape(-1), s.params[3].reshape(-1)
+    stored = s.phase == "TEST" or bool(p.get("frozen"))
+    s.facts.update(mode="stored" if stored else "batch", per_channel=x.size // max(1, x.shape[1]), eps=eps)
+    if stored:
+        return [normalize(b, x, old_mean, old_var, eps=eps, gamma=gamma, beta=beta)]
+    mean, var = moments(b, x)
+    keep = float(p.get("momentum"))
+    for index, old, new in ((2, old_mean, mean), (3, old_var, var)):
+        s.updates[index] = _blend(s, old, new, keep, 1.0 - keep)
+    return [normalize(b, x, mean, var, eps=eps, gamma=gamma, beta=beta)]
+
+
+@runs("Normalize")
+def l2_normalize(s: Step) -> Sequence[Array]:
+    """SSD's Normalize: x / sqrt(sum of x^2 + eps) over the sample, or over the channels of a place; times a scale."""
+    p, x = s.param("norm_param"), s.backend.to_host(s.backend.contiguous(s.bottoms[0])).astype(np.float64)
+    axes = (1,) if p.get("across_spatial") is False else tuple(range(1, x.ndim))
+    y = x / np.sqrt((x * x).sum(axis=axes, keepdims=True) + float(p.get("eps")))
+    factor = s.backend.to_host(s.params[0]).reshape(-1)
+    return [s.backend.asarray(y * factor.reshape(1, -1, *(1,) * (x.ndim - 2)))]
 
 
 @runs("MVN")

@@ -29,7 +29,7 @@ def convolution(s: Step) -> Sequence[Array]:
         spatial = x.ndim - axis - 1
         w = read_window(s.context, spatial)
         group = int(p.get("group"))
-        if s.node.type in ("DepthwiseConvolution", "ConvolutionDepthwise"):
+        if s.node.type == "ConvolutionDepthwise":  # ignores `group`
             group = x.shape[axis]
         flat = x if axis == 1 else reshape(s.backend, x, (count(x.shape[:axis]), *x.shape[axis:]))
         y = run(

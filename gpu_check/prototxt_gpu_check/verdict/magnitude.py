@@ -162,6 +162,7 @@ def _growth(view: View) -> Iterator[Finding]:
     data = view.data_rms
     if not data or view.substituted:
         return
+    vanished = False
     for layer in view.layers:
         top = view.first(layer)
         if top is None or layer.facts.get("values"):
@@ -179,7 +180,8 @@ def _growth(view: View) -> Iterator[Finding]:
                 "an overflow is near. Check fillers and BatchNorm statistics.",
             )
             view.explain(blob, "warning")
-        elif rms < VANISHED * data and not _by_design(layer):
+        elif rms < VANISHED * data and not vanished and not _by_design(layer):
+            vanished = True
             yield view.finding(
                 "DYN013",
                 layer,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.net.conftest import build
 
 HEAD = 'layer { name: "d" type: "Input" top: "a" input_param { shape { dim: 1 dim: 2 dim: 4 dim: 4 } } } '

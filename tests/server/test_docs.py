@@ -10,7 +10,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def test_rule_pages_are_current() -> None:
     spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
     committed = {path.name: path.read_text() for path in (DOCS / "rules").glob("*.md")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -167,7 +167,17 @@ class DeadBranch(Rule):
     name = "dead-branch"
     severity = "warning"
     _AUX = CONV.replace('"conv"', '"aux"')
-    GOOD = (Example(LABELLED + SCORE + LOSS), Example(IMAGE + SCORE))
+    GOOD = (
+        Example(LABELLED + SCORE + LOSS),
+        Example(IMAGE + SCORE),
+        Example(
+            LABELLED
+            + SCORE
+            + LOSS
+            + SCORE.replace('"score"', '"off"')
+            + LOSS.replace('"score"', '"off"').replace('"loss"', '"none"').replace("}", "loss_weight: 0 }")
+        ),
+    )
     BAD = (Example(LABELLED + _AUX + SCORE + LOSS, phase="TRAIN"),)
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
@@ -177,8 +187,11 @@ class DeadBranch(Rule):
         alive = backward(net).under_loss
         if not alive or len(alive) == len(net.nodes) or roles.has_unknown_types(net):
             return
+        if any(None in node.bottoms for node in net.nodes):
+            return  # a branch that reads an unknown blob is NET002's, and where it was meant to lead nobody knows
+        switched_off = _above_losses(net, alive)
         for node in net.nodes:
-            if node in alive or not roles.learns(node):
+            if node in alive or node in switched_off or not roles.learns(node):
                 continue
             message = (
                 f"'{node.name}' has weights to learn (lr_mult is not 0) but leads to no loss in TRAIN, so they "
@@ -186,6 +199,17 @@ class DeadBranch(Rule):
                 "a gradient. Connect it, or remove it."
             )
             yield self.at(node, message, "name")
+
+
+def _above_losses(net: PhaseNet, alive: Container[Node]) -> set[Node]:
+    """The layers that lead to a loss of weight 0, which FRZ003 and FRZ013 speak about."""
+    found: set[Node] = set()
+    for node in reversed(net.nodes):
+        known = roles.entry(node, net)
+        loss = known is not None and known.loss and node not in alive
+        if loss or any(reader in found for blob in node.tops for reader, _ in blob.readers):
+            found.add(node)
+    return found
 
 
 @rule

@@ -8,7 +8,7 @@ const context: VariableContext = {
     { name: 'tools', path: '/opt/tools' },
   ],
   home: '/home/ann',
-  cwd: '/tmp/here',
+  cwd: '/var/here',
   env: { VIRTUAL_ENV: '/home/ann/venv' },
 };
 
@@ -20,10 +20,10 @@ describe('variables in settings', () => {
     ['tilde at the start', '~/python', '/home/ann/python'],
     ['tilde elsewhere is a name', '/opt/~/python', '/opt/~/python'],
     ['tilde of another user stays', '~bob/python', '~bob/python'],
-    ['current folder', '${cwd}/python', '/tmp/here/python'],
+    ['current folder', '${cwd}/python', '/var/here/python'],
     ['environment', '${env:VIRTUAL_ENV}/bin/python', '/home/ann/venv/bin/python'],
     ['unset environment is empty', '${env:NOT_SET}/python', '/python'],
-    ['several at once', '${userHome}:${cwd}', '/home/ann:/tmp/here'],
+    ['several at once', '${userHome}:${cwd}', '/home/ann:/var/here'],
     ['unknown variable stays readable', '${file}/python', '${file}/python'],
     ['unknown folder stays readable', '${workspaceFolder:gone}/python', '${workspaceFolder:gone}/python'],
     ['nothing to expand', '/usr/bin/python3', '/usr/bin/python3'],

@@ -7,12 +7,16 @@ is a LayerDef at its place in one version of the file.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from prototxt_grammar.tree import Field, Tree
 from prototxt_net.finding import Problem
 from prototxt_net.message import Bound, Entry
 from prototxt_net.schema.model import Schema
+
+if TYPE_CHECKING:
+    from prototxt_net.net import SetUp
+    from prototxt_net.shape import Shape
 
 FileKind = Literal["net", "solver", "other"]
 
@@ -23,7 +27,8 @@ class LayerDef:
 
     version: 2 (`layer`), 1 (`layers`) or 0 (`layers { layer { } }`); `type` is always the V2 type name
     ("Convolution"). bound: the LayerParameter (an upgraded one for V1/V0, whose entries keep their places in the text).
-    cache: for floors above; depends on this text alone (and on keys put into it).
+    cache: for floors above; depends on this text and this dialect alone (and on keys put into it).
+    set_ups: what set-up gave for the shapes of the bottoms that it has seen (`setup.py`).
     """
 
     node: Field
@@ -34,6 +39,13 @@ class LayerDef:
     tops: tuple[str, ...]
     version: int
     cache: dict[Any, Any] = field(default_factory=dict)
+    set_ups: dict[tuple[Shape | None, ...], SetUp] = field(default_factory=dict)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether include or exclude rules decide in which nets the layer is."""
+        entries = self.bound.entries
+        return "include" in entries or "exclude" in entries
 
 
 @dataclass(slots=True, eq=False)

@@ -27,57 +27,49 @@ def connect(file: NetFile, state: State, given: dict[str, Shape], layers: list[L
     layers = filtered(file, state) if layers is None else layers
     net = PhaseNet(file, state.phase, state.level, state.stages, [], [], given)
     for layer in file.layers:
-        entries = layer.definition.bound.entries
-        if "include" in entries and "exclude" in entries:
-            net.problems.append(_problem(layer, "NET001", "exclude", _both_rules(layer)))
+        if layer.definition.conditional:
+            entries = layer.definition.bound.entries
+            if "include" in entries and "exclude" in entries:
+                net.problems.append(_problem(layer, "NET001", "exclude", _both_rules(layer)))
     current: dict[str, Blob] = {}
     unknown = _UnknownBottoms(net, layers, current)
     nodes = net.nodes
+    overwriting: list[Node] = []
     for position, layer in enumerate(layers):
         node = Node(layer, position)
         nodes.append(node)
-        _connect_bottoms(node, current, net, unknown)
-        _connect_tops(node, current, net)
-    for node in nodes:
-        if any(node.in_place):
-            _check_in_place(node, net)
+        names = layer.definition.bottoms
+        bottoms: list[Blob | None] = []
+        for index, name in enumerate(names):
+            blob = current.get(name)
+            if blob is None:
+                net.problems.append(unknown.problem(node, index, name))
+            else:
+                blob.readers.append((node, index))
+            bottoms.append(blob)
+        node.bottoms = tuple(bottoms)
+        tops: list[Blob] = []
+        in_place: list[bool] = []
+        for index, name in enumerate(layer.definition.tops):
+            here = index < len(names) and names[index] == name
+            if not here and name in current:
+                net.problems.append(_duplicate_top(node, index, name, current[name]))
+            blob = current[name] = Blob(name, node, index, bottoms[index] if here else None, [])
+            tops.append(blob)
+            in_place.append(here)
+        node.tops = tuple(tops)
+        node.in_place = tuple(in_place)
+        if True in in_place:
+            overwriting.append(node)
+    for node in overwriting:
+        _check_in_place(node, net)
     return net
-
-
-def _connect_bottoms(node: Node, current: dict[str, Blob], net: PhaseNet, unknown: _UnknownBottoms) -> None:
-    bottoms: list[Blob | None] = []
-    for index, name in enumerate(node.layer.definition.bottoms):
-        blob = current.get(name)
-        if blob is None:
-            net.problems.append(unknown.problem(node, index, name))
-        else:
-            blob.readers.append((node, index))
-        bottoms.append(blob)
-    node.bottoms = tuple(bottoms)
-
-
-def _connect_tops(node: Node, current: dict[str, Blob], net: PhaseNet) -> None:
-    definition = node.layer.definition
-    tops: list[Blob] = []
-    in_place: list[bool] = []
-    for index, name in enumerate(definition.tops):
-        here = index < len(definition.bottoms) and definition.bottoms[index] == name
-        old = current.get(name)
-        previous = node.bottoms[index] if here else None
-        if old is not None and not here:
-            net.problems.append(_duplicate_top(node, index, name, old))
-        blob = Blob(name, node, index, previous)
-        current[name] = blob
-        tops.append(blob)
-        in_place.append(here)
-    node.tops = tuple(tops)
-    node.in_place = tuple(in_place)
 
 
 def explicit_loss_weight(node: Node, top: int) -> float:
     """The loss_weight written for a top, 0 when none is (an implicit weight makes no Split)."""
-    entry = node.layer.definition.bound.entry("loss_weight", top)
-    return 0.0 if entry is None else float(entry.value)
+    entries = node.layer.definition.bound.entries.get("loss_weight", ())
+    return float(entries[top].value) if top < len(entries) else 0.0
 
 
 def _check_in_place(node: Node, net: PhaseNet) -> None:
@@ -85,7 +77,7 @@ def _check_in_place(node: Node, net: PhaseNet) -> None:
         old = blob.previous
         if old is None or not node.in_place[index]:
             continue
-        others = [(reader, at) for reader, at in old.readers if (reader, at) != (node, index)]
+        others = [pair for pair in old.readers if pair != (node, index)] if len(old.readers) > 1 else []
         weighted = explicit_loss_weight(old.producer, old.top_index) != 0
         if not others and not weighted:
             continue

@@ -55,7 +55,14 @@ def included(definition: LayerDef, state: State) -> bool:
 
 def filtered(file: NetFile, state: State) -> list[Layer]:
     """The layers of the net in that state, in file order."""
-    return [layer for layer in file.layers if included(layer.definition, state)]
+    conditional = [layer.definition.conditional for layer in file.layers]
+    if True not in conditional:
+        return list(file.layers)
+    return [
+        layer
+        for layer, asked in zip(file.layers, conditional, strict=True)
+        if not asked or included(layer.definition, state)
+    ]
 
 
 def active_phases(file: NetFile, level: int, stages: frozenset[str]) -> list[Phase]:
@@ -68,7 +75,7 @@ def active_phases(file: NetFile, level: int, stages: frozenset[str]) -> list[Pha
     both: tuple[Phase, ...] = ("TRAIN", "TEST")
     if own.has("phase"):
         return [own.get("phase")]
-    if not any(layer.definition.bound.entries.keys() & {"include", "exclude"} for layer in file.layers):
+    if not any(layer.definition.conditional for layer in file.layers):
         return list(both)
     active: list[Phase] = []
     for phase in both:

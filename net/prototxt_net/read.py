@@ -5,7 +5,7 @@ What a chunk gives is cached on the chunk, so a keystroke binds one block again 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prototxt_grammar.tree import Chunk, Field, Tree
 from prototxt_net.bind import Binder
@@ -22,11 +22,12 @@ _ROOTS: dict[FileKind, str] = {"net": "NetParameter", "solver": "SolverParameter
 
 @dataclass(slots=True, eq=False)
 class BoundChunk:
-    """What one chunk says under one schema. Offsets are relative to the chunk."""
+    """What one chunk says under one schema. Offsets are relative to the chunk. explained: `problems` in words."""
 
     entries: dict[str, list[Entry]]
     layers: list[LayerDef]
     problems: list[Problem]
+    explained: list[Problem] = field(default_factory=list)
 
 
 def bind_chunk(chunk: Chunk, schema: Schema, root: str) -> BoundChunk:
@@ -80,20 +81,25 @@ def read(tree: Tree, dialect: str, kind: FileKind | None = None) -> NetFile:
     entries: dict[str, list[Entry]] = {}
     bases: dict[int, int] = {}
     problems: list[Problem] = []
+    fields = schema.messages[root_name].fields
+    key = (dialect, root_name)
     for base, chunk in zip(tree.starts, tree.chunks, strict=True):
-        bound = bind_chunk(chunk, schema, root_name)
+        bound: BoundChunk = chunk.cache.get(key) or bind_chunk(chunk, schema, root_name)
         for definition in bound.layers:
             layers.append(Layer(definition, base, len(layers)))
-        for problem in bound.problems:
-            problems.append(explain(problem, schema).shifted(base))
+        if bound.problems:
+            if not bound.explained:
+                bound.explained = [explain(problem, schema) for problem in bound.problems]
+            problems += [problem.shifted(base) for problem in bound.explained]
         for name, found in bound.entries.items():
-            _merge(name, found, base, schema.messages[root_name].fields[name].repeated, entries, bases, problems)
+            _merge(name, found, base, fields[name].repeated, entries, bases, problems)
     root = Bound(schema.messages[root_name], schema, entries, None)
     if "input" in entries:
         legacy = input_layer(root, schema)
         if legacy is not None:
-            base = bases[id(legacy.node)]
-            layers = [Layer(legacy, base, 0), *(Layer(la.definition, la.base, la.index + 1) for la in layers)]
+            for layer in layers:
+                layer.index += 1
+            layers.insert(0, Layer(legacy, bases[id(legacy.node)], 0))
     return NetFile(tree, schema, kind, root, bases, layers, problems)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from contextlib import suppress
+
 from prototxt_net.file import LayerDef
 from prototxt_net.finding import Problem
 from prototxt_net.layers import Context, LayerType, Refused, entry_of
@@ -21,16 +23,17 @@ from prototxt_net.words import nearest
 def set_up(net: PhaseNet) -> PhaseNet:
     """Fill `setup` of every node and `shape` of every blob version. Never raises."""
     schema = net.file.schema
-    dialect = schema.dialect
     given = net.given
     for node in net.nodes:
         definition = node.layer.definition
-        bottoms = tuple([None if blob is None else blob.shape for blob in node.bottoms])
-        key = (dialect, bottoms)
-        found: SetUp | None = definition.cache.get(key)
+        below = node.bottoms
+        bottoms = tuple([None if blob is None else blob.shape for blob in below]) if below else ()
+        known = definition.set_ups
+        found = known.get(bottoms)
         if found is None:
-            found = _set_up(definition, bottoms, schema)
-            definition.cache[key] = found
+            if len(known) >= _REMEMBERED:
+                known.clear()
+            found = known[bottoms] = _set_up(definition, bottoms, schema)
         node.setup = found
         for blob, shape in zip(node.tops, found.tops, strict=False):
             blob.shape = shape
@@ -38,6 +41,10 @@ def set_up(net: PhaseNet) -> PhaseNet:
             for blob in node.tops:
                 blob.shape = given.get(blob.name, blob.shape)
     return net
+
+
+_REMEMBERED = 8
+"""So many set-ups are kept for one layer: typing a number above it gives it a new shape with each digit."""
 
 
 def _set_up(definition: LayerDef, bottoms: tuple[Shape | None, ...], schema: Schema) -> SetUp:

@@ -14,12 +14,17 @@ import numpy as np
 
 from prototxt_gpu_check.backend import Array, Backend
 from prototxt_gpu_check.fill import Filler, fill, stream
+from prototxt_gpu_check.layout import count
 from prototxt_gpu_check.sources import read_filler
 from prototxt_gpu_check.weights import Misfit, Weights
 from prototxt_net.message import Bound
 from prototxt_net.net import Node, ParamBlob, PhaseNet
 
 Ints = tuple[int, ...]
+
+
+class Mismatch(Exception):
+    """Shared parameters of two layers do not fit together (Caffe aborts on it); the message is part of a sentence."""
 
 
 @dataclass(slots=True)
@@ -50,7 +55,7 @@ class Store:
     _shared: dict[str, Array] = field(default_factory=dict)
 
     def make(self, node: Node) -> tuple[list[Array], list[Origin]]:
-        """The node's parameter arrays, plain C order, with their origins. Shapes must be known."""
+        """The node's parameter arrays, plain C order, with their origins. Shapes must be known. Raises Mismatch."""
         blobs = node.setup.params
         if not blobs:
             return [], []
@@ -64,7 +69,10 @@ class Store:
         for index, blob in enumerate(blobs):
             name = shared_name(node, index)
             if name and name in self._shared:
-                arrays.append(self._shared[name].reshape(known(blob.shape)))
+                shape = known(blob.shape)
+                if shape is None or self._shared[name].size != count(shape):
+                    raise Mismatch(f"it shares parameter '{name}' with a layer that gives it another size")
+                arrays.append(self._shared[name].reshape(shape))
                 origins.append(Origin("shared"))
                 continue
             if stored is not None:

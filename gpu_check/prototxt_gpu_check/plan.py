@@ -13,7 +13,7 @@ from prototxt_net.file import NetFile
 from prototxt_net.graph import connect
 from prototxt_net.net import Blob, PhaseNet
 from prototxt_net.phases import State
-from prototxt_net.setup import set_up
+from prototxt_net.setup import set_up, share_params
 from prototxt_net.shape import Shape
 
 Ints = tuple[int, ...]
@@ -51,6 +51,10 @@ def make(file: NetFile, state: State, inputs: Inputs, batch: int | None, default
     requested = _batch(loose, shapes, inputs)
     used = _wanted(requested, shapes, inputs, batch, default_batch)
     net = _concrete(file, state, shapes)
+    if aborting(net):
+        degraded.append(
+            Degraded("caffe-refuses", "Caffe does not load this net (see its errors): what can be run of it was run.")
+        )
     if used is None or requested is None or used == requested:
         return Plan(net, shapes, requested, requested, degraded)
     cut = {
@@ -72,7 +76,9 @@ def make(file: NetFile, state: State, inputs: Inputs, batch: int | None, default
 
 def _concrete(file: NetFile, state: State, shapes: Mapping[str, Ints]) -> PhaseNet:
     given: dict[str, Shape] = dict(shapes)
-    return set_up(connect(file, state, given))
+    net = set_up(connect(file, state, given))
+    share_params(net)
+    return net
 
 
 def _batch(net: PhaseNet, shapes: Mapping[str, Ints], inputs: Inputs) -> int | None:

@@ -17,7 +17,7 @@ from prototxt_gpu_check.backend import Array, Backend
 from prototxt_gpu_check.fill import stream
 from prototxt_gpu_check.layers import Step, runner
 from prototxt_gpu_check.layout import stored
-from prototxt_gpu_check.parameters import Origin, Store, known
+from prototxt_gpu_check.parameters import Mismatch, Origin, Store, known
 from prototxt_gpu_check.plan import Plan, last_use
 from prototxt_gpu_check.result import BlobResult, Degraded, ForwardResult, LayerResult, ParamResult
 from prototxt_gpu_check.sources import Inputs, values
@@ -132,7 +132,10 @@ class Pass:
             return _Recorded(node, False, f"Caffe refuses it: {aborts[0].message}")
         if any(s is None for s in shapes) or any(known(p.shape) is None for p in node.setup.params):
             return _Recorded(node, False, "its shapes are not known")
-        params, origins = self._store.make(node)
+        try:
+            params, origins = self._store.make(node)
+        except Mismatch as error:
+            return _Recorded(node, False, str(error))
         step = Step(
             self.backend,
             node,

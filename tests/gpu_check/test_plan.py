@@ -38,7 +38,7 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "
         (data_layer("data_param { batch_size: 9 } transform_param { crop_size: 227 }"), (9, 3, 227, 227)),
         (data_layer('data_param { batch_size: 9 source: "examples/mnist/mnist_train_lmdb" }'), (9, 1, 28, 28)),
         (data_layer('data_param { batch_size: 9 source: "cifar10_train_lmdb" }'), (9, 3, 32, 32)),
-        (data_layer("image_data_param { batch_size: 2 new_height: 64 }", "ImageData"), (2, 3, 224, 224)),
+        (data_layer("image_data_param { batch_size: 2 }", "ImageData"), (2, 3, 224, 224)),
         (data_layer("image_data_param { batch_size: 2 is_color: false }", "ImageData"), (2, 1, 224, 224)),
         (data_layer("data_param { batch_size: 9 }"), (9, 3, 224, 224)),
     ],

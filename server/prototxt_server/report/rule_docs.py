@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 from typing import Any
 
-from prototxt_server.rules.base import Example, Rule
+from prototxt_server.report.rule_examples import shown
+from prototxt_server.rules.base import Rule
+
+_FIX = {
+    "safe": "`--fix` applies it",
+    "unsafe": "`--fix --unsafe-fixes` applies it, because it changes what the net computes",
+    "none": "none",
+}
 
 
 def _sections(rule: Rule) -> dict[str, str]:
@@ -21,40 +29,41 @@ def _sections(rule: Rule) -> dict[str, str]:
     return {heading: "\n".join(lines).strip() for heading, lines in sections.items()}
 
 
-def _examples(title: str, examples: tuple[Example, ...]) -> list[str]:
-    if not examples:
-        return []
-    example = examples[0]
-    note = "" if example.dialect == "bvlc" else f" (dialect {example.dialect})"
-    return [f"## {title}{note}", "", "```prototxt", example.text.strip("\n"), "```", ""]
+def _net(text: str, dialect: str) -> str:
+    note = "" if dialect == "bvlc" else f"As {dialect} reads it:\n\n"
+    return f"{note}```prototxt\n{text}\n```"
 
 
 def as_markdown(rule: Rule) -> str:
     """The page of a rule: what it does, why, an example, what to use instead, how safe the fix is."""
     sections = _sections(rule)
+    if rule.BAD and rule.GOOD:
+        example = shown(rule)
+        sections.setdefault("Example", _net(example.bad, example.bad_dialect))
+        if example.says:
+            said = textwrap.wrap(f"> {example.says}", 120, subsequent_indent="> ", break_on_hyphens=False)
+            sections["Example"] += "\n\n" + "\n".join(said)
+        sections.setdefault("Use instead", _net(example.good, example.good_dialect))
     dialects = ", ".join(sorted(rule.dialects)) if rule.dialects else "all"
-    lines = [f"# {rule.name} ({rule.code})", ""]
-    facts = f"Severity: {rule.severity}. Dialects: {dialects}. Fix: {rule.fix_safety}."
-    lines += [facts if rule.default_on else facts + " Off by default.", ""]
-    if sections[""]:
-        lines += [sections[""], ""]
-    for heading in ("What it does", "Why is this bad?"):
-        if heading in sections:
-            lines += [f"## {heading}", "", sections[heading], ""]
-    lines += [f"## Example\n\n{sections['Example']}\n"] if sections.get("Example") else _examples("Example", rule.BAD)
-    if sections.get("Use instead"):
-        lines += ["## Use instead", "", sections["Use instead"], ""]
-    else:
-        lines += _examples("Use instead", rule.GOOD)
-    for heading, text in sections.items():
-        if heading not in ("", "What it does", "Why is this bad?", "Example", "Use instead"):
-            lines += [f"## {heading}", "", text, ""]
+    facts = f"Severity: {rule.severity}{'' if rule.default_on else ' (off unless selected)'}. Dialects: {dialects}."
+    lines = [f"# {rule.name} ({rule.code})", "", f"{facts} Fix: {_FIX[rule.fix_safety]}.", ""]
+    order = ("", "What it does", "Why is this bad?", "Example", "Use instead")
+    for heading in (*order, *(name for name in sections if name not in order)):
+        if sections.get(heading):
+            lines += [f"## {heading}", ""] * bool(heading) + [sections[heading], ""]
     return "\n".join(lines).strip() + "\n"
 
 
 def as_text(rule: Rule) -> str:
-    """The page for a terminal."""
-    return as_markdown(rule).replace("```prototxt\n", "").replace("```", "").strip()
+    """The page for a terminal: nets are indented instead of fenced."""
+    lines = []
+    inside = False
+    for line in as_markdown(rule).splitlines():
+        if line.startswith("```"):
+            inside = not inside
+        else:
+            lines.append(f"    {line}" if inside and line else line)
+    return "\n".join(lines).strip()
 
 
 def as_dict(rule: Rule) -> dict[str, Any]:

@@ -105,8 +105,10 @@ def _wanted(
 
 
 def aborting(net: PhaseNet) -> int:
-    """How many things Caffe would abort on while building this net."""
-    return sum(p.aborts for p in net.problems) + sum(p.aborts for node in net.nodes for p in node.setup.problems)
+    """How many things Caffe would abort on while reading the file and building this net."""
+    reading = sum(1 for _ in net.file.tree.problems()) + sum(p.aborts for p in net.file.problems)
+    building = sum(p.aborts for p in net.problems)
+    return reading + building + sum(p.aborts for node in net.nodes for p in node.setup.problems)
 
 
 def last_use(net: PhaseNet) -> dict[Blob, int]:

@@ -50,7 +50,8 @@ def _empty_statistics(view: View) -> Iterator[Finding]:
     gamma = param(first, "gamma")
     if gamma is not None and gamma.before.all_zero:
         return  # the statistics do not matter then: DYN003
-    others = f" and {len(empty) - 1} more BatchNorm layers" if len(empty) > 1 else ""
+    more = len(empty) - 1
+    others = f" and {more} more BatchNorm layer{'s' if more > 1 else ''}" if more else ""
     each = "each " if others else ""
     verb = "multiply" if others else "multiplies"
     if broken is not None:

@@ -39,7 +39,7 @@ def findings(view: View) -> Iterator[Finding]:
             dead.append(more)
     if dead:
         first = dead[0]
-        others = f" {len(dead) - 1} more layers are like it." if len(dead) > 1 else ""
+        others = f" Dead channels also in {len(dead) - 1} more of the layers." if len(dead) > 1 else ""
         yield replace(first, message=first.message + others)
 
 
@@ -103,7 +103,9 @@ def _absent(layer: LayerResult, path: str) -> str:
 
 def _victims(view: View, blob: Blob) -> str:
     count = view.below(blob, lambda s: s.all_zero)
-    return f" {count} layers below it give zeros because of it." if count else ""
+    if not count:
+        return ""
+    return f" {count} layers below it give zeros because of it." if count > 1 else " One layer below it gives zeros because of it."
 
 
 def _cause(

@@ -65,17 +65,33 @@ def header(tree: Tree) -> str:
 
 def obstacles(tree: Tree, dialect: str, kind: FileKind) -> list[Obstacle]:
     """What keeps a dialect from reading the file, in file order."""
+    return [
+        replace(item, start=base + item.start)
+        for base, own in zip(tree.starts, _by_chunk(tree, dialect, kind), strict=True)
+        for item in own
+    ]
+
+
+def _by_chunk(tree: Tree, dialect: str, kind: FileKind) -> Iterator[list[Obstacle]]:
+    """For each chunk its obstacles, with offsets relative to it; remembered with the chunk."""
     schema = load.schema(dialect)
     root = "SolverParameter" if kind == "solver" else "NetParameter"
-    found: list[Obstacle] = []
-    for base, chunk in zip(tree.starts, tree.chunks, strict=True):
-        key = ("obstacles", dialect, root)
+    key = ("obstacles", dialect, root)
+    for chunk in tree.chunks:
         own: list[Obstacle] | None = chunk.cache.get(key)
         if own is None:
             own = chunk.cache[key] = list(_obstacles_in(chunk, schema, root))
-        if own:
-            found.extend(replace(item, start=base + item.start) for item in own)
-    return found
+        yield own
+
+
+def _count(tree: Tree, dialect: str, kind: FileKind, enough: int) -> int:
+    """The number of obstacles; no chunk is looked at any more once there are `enough`."""
+    count = 0
+    for own in _by_chunk(tree, dialect, kind):
+        count += len(own)
+        if count >= enough:
+            break
+    return count
 
 
 def _obstacles_in(chunk: Chunk, schema: Schema, root: str) -> Iterator[Obstacle]:
@@ -119,7 +135,7 @@ def detect(tree: Tree, kind: FileKind) -> Verdict:
     named = header(tree)
     if named in load.DIALECTS:
         return Verdict(named, "named by the comment at the top")
-    missing = obstacles(tree, "bvlc", kind)
+    missing = [item for own in _by_chunk(tree, "bvlc", kind) for item in own]
     if not missing:
         return Verdict("bvlc", "BVLC Caffe reads all of it")
     votes: Counter[str] = Counter()
@@ -135,7 +151,7 @@ def detect(tree: Tree, kind: FileKind) -> Verdict:
     ranked = sorted(votes, key=lambda d: (-votes[d], rank[d]))[:_CANDIDATES]
     best, fewest = "bvlc", len(missing)
     for dialect in ranked:
-        count = len(obstacles(tree, dialect, kind))
+        count = _count(tree, dialect, kind, fewest)
         if count < fewest:
             best, fewest = dialect, count
         if count == 0:
@@ -147,11 +163,9 @@ def detect(tree: Tree, kind: FileKind) -> Verdict:
     return Verdict(best, f"`{first.name}` is a {first.kind} of {best}, not of BVLC Caffe", others, fewest)
 
 
-def tied(tree: Tree, kind: FileKind, verdict: Verdict) -> Iterator[str]:
-    """The other dialects that read the file as well as the chosen one, best first; found out one by one."""
-    for dialect in verdict.others:
-        if len(obstacles(tree, dialect, kind)) == verdict.obstacles:
-            yield dialect
+def reads_as_well(tree: Tree, dialect: str, kind: FileKind, verdict: Verdict) -> bool:
+    """Whether another dialect meets no more obstacles in the file than the chosen one."""
+    return _count(tree, dialect, kind, verdict.obstacles + 1) <= verdict.obstacles
 
 
 def _having(item: Obstacle) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ What a chunk gives is cached on the chunk, so a keystroke binds one block again 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 
 from prototxt_grammar.tree import Chunk, Field, Tree
@@ -101,6 +102,13 @@ def read(tree: Tree, dialect: str, kind: FileKind | None = None) -> NetFile:
                 layer.index += 1
             layers.insert(0, Layer(legacy, bases[id(legacy.node)], 0))
     return NetFile(tree, schema, kind, root, bases, layers, problems)
+
+
+def layer_in(tree: Tree, layer: Layer, dialect: str) -> LayerDef | None:
+    """The same block read for another dialect; None for a layer that stands for legacy `input` fields."""
+    at = bisect_left(tree.starts, layer.base)
+    found = bind_chunk(tree.chunks[at], load_schema(dialect), "NetParameter")
+    return next((other for other in found.layers if other.node is layer.definition.node), None)
 
 
 def _merge(

@@ -28,13 +28,7 @@ def set_up(net: PhaseNet) -> PhaseNet:
         definition = node.layer.definition
         below = node.bottoms
         bottoms = tuple([None if blob is None else blob.shape for blob in below]) if below else ()
-        known = definition.set_ups
-        found = known.get(bottoms)
-        if found is None:
-            if len(known) >= _REMEMBERED:
-                known.clear()
-            found = known[bottoms] = _set_up(definition, bottoms, schema)
-        node.setup = found
+        found = node.setup = definition.set_ups.get(bottoms) or set_up_layer(definition, bottoms, schema)
         for blob, shape in zip(node.tops, found.tops, strict=False):
             blob.shape = shape
         if given and not bottoms:
@@ -45,6 +39,17 @@ def set_up(net: PhaseNet) -> PhaseNet:
 
 _REMEMBERED = 8
 """So many set-ups are kept for one layer: typing a number above it gives it a new shape with each digit."""
+
+
+def set_up_layer(definition: LayerDef, bottoms: tuple[Shape | None, ...], schema: Schema) -> SetUp:
+    """The set-up of one layer over bottoms of these shapes. `schema` is the one that the layer was read with."""
+    known = definition.set_ups
+    found = known.get(bottoms)
+    if found is None:
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        found = known[bottoms] = _set_up(definition, bottoms, schema)
+    return found
 
 
 def _set_up(definition: LayerDef, bottoms: tuple[Shape | None, ...], schema: Schema) -> SetUp:

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
-from prototxt_grammar import parse
+from prototxt_grammar import Tree, parse
 from prototxt_net import dialect as dialects
 from prototxt_net.file import Layer, NetFile
 from prototxt_net.finding import SEVERITIES, Finding, Problem
 from prototxt_net.graph import connect
 from prototxt_net.net import Node, Phase, PhaseNet
 from prototxt_net.phases import State, active_phases, filtered, merged_state
-from prototxt_net.read import file_kind, read
-from prototxt_net.setup import set_up, share_params
+from prototxt_net.read import file_kind, layer_in, read
+from prototxt_net.schema.load import schema
+from prototxt_net.setup import set_up, set_up_layer, share_params
 from prototxt_server import suppress
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.rules.base import ProblemRule, Rule
@@ -40,19 +41,26 @@ def analyze(source: Source, settings: Settings = Settings(), previous: Analysis 
     analysis = Analysis(source, settings, tree, file, [], [], verdict.why)
     if kind == "net":
         analysis.nets = build(file, settings)
-        if verdict.others and (aborts := _aborts(analysis.nets)):
-            _take_the_tied_dialect_that_loads(analysis, verdict, aborts)
+        if verdict.others:
+            _prefer_one_that_sets_up(analysis, verdict)
     analysis.findings = _findings(analysis)
     return analysis
 
 
-def _take_the_tied_dialect_that_loads(analysis: Analysis, verdict: dialects.Verdict, aborts: int) -> None:
+def _prefer_one_that_sets_up(analysis: Analysis, verdict: dialects.Verdict) -> None:
     """Where forks read a file equally well, it was written for one whose Caffe builds its nets."""
-    kind = analysis.file.kind
-    for dialect in dialects.tied(analysis.tree, kind, verdict):
-        file = read(analysis.tree, dialect, kind)
+    refused = [node for net in analysis.nets for node in net.nodes if _aborts(node.setup.problems)]
+    if not refused:
+        return
+    tree, kind = analysis.tree, analysis.file.kind
+    aborts = sum(_aborts(node.setup.problems) for node in refused)
+    for dialect in verdict.others:
+        # First the layers at fault alone, because the rest of the file has not been read for this dialect.
+        if _aborts_of(refused, tree, dialect) >= aborts or not dialects.reads_as_well(tree, dialect, kind, verdict):
+            continue
+        file = read(tree, dialect, kind)
         nets = build(file, analysis.settings)
-        fewer = _aborts(nets)
+        fewer = sum(_aborts(node.setup.problems) for net in nets for node in net.nodes)
         if fewer < aborts:
             aborts = fewer
             analysis.file, analysis.nets = file, nets
@@ -61,12 +69,19 @@ def _take_the_tied_dialect_that_loads(analysis: Analysis, verdict: dialects.Verd
             return
 
 
-def _aborts(nets: list[PhaseNet]) -> int:
-    """How many times Caffe would abort while it connects and sets up the nets."""
-    return sum(
-        problem.aborts for net in nets for problems in (net.problems, *(node.setup.problems for node in net.nodes))
-        for problem in problems
-    )  # fmt: skip
+def _aborts(problems: tuple[Problem, ...]) -> int:
+    return sum(problem.aborts for problem in problems)
+
+
+def _aborts_of(nodes: list[Node], tree: Tree, dialect: str) -> int:
+    """How many times the Caffe of a dialect aborts while it sets up layers of another's net, on bottoms as they are."""
+    count = 0
+    for node in nodes:
+        definition = layer_in(tree, node.layer, dialect)
+        bottoms = tuple([None if blob is None else blob.shape for blob in node.bottoms])
+        if definition is not None:
+            count += _aborts(set_up_layer(definition, bottoms, schema(dialect)).problems)
+    return count
 
 
 def build(file: NetFile, settings: Settings) -> list[PhaseNet]:

@@ -31,9 +31,9 @@ FAMILIES = {
             "ssd": {"BN011": "warning"},
             "py-faster-rcnn": {"BN011": "warning", "BN004": "warning"},
             "nvidia-0.15": {
-                "BN030": "warning", "BN031": "error", "BN032": "error", "BN033": "warning", "BN028": "hint",
+                "BN030": "hint", "BN031": "error", "BN032": "error", "BN033": "warning", "BN028": "hint",
             },
-            "nvidia-0.17": {"BN030": "warning"},
+            "nvidia-0.17": {"BN030": "hint"},
             "intel": {"BN011": "warning"},
         },
     ),

@@ -30,7 +30,7 @@ class FlagIgnored(Rule):
     ## Why is this bad?
     These layers decide by the phase alone: TRAIN uses the batch, TEST the stored statistics. Where the flag asks for
     something else it silently does nothing; in particular a frozen BatchNorm goes on using and updating batch
-    statistics.
+    statistics. `false` in a net that trains and tests is a hint: the phase does what was wanted.
 
     ## Fix safety
     Safe where the flag repeats what the phase gives anyway; elsewhere none: deleting the line would hide the wish, and
@@ -81,6 +81,8 @@ class FlagIgnored(Rule):
                 phases=tuple(n.phase for n, _ in places),
                 fix=fix("safe", "Delete use_global_stats", drop(net.file, node, FLAG)),
             )
+        # Beside a TRAIN net, `false` is a habit (NVIDIA's own recipes have it), and what happens is what is wanted.
+        habit = not flag and len(against) < len(places)
         kept = "use batch statistics and overwrite the stored ones" if flag else "use the stored statistics"
         then = f"in {' and '.join(against)} it goes on to {kept}"
         if flag and trainable(net) and any(behind_frozen_layer(n, at) for n, at in places):
@@ -88,7 +90,8 @@ class FlagIgnored(Rule):
         return self.at(
             node,
             f"'{node.name}': {net.dialect} decides by the phase alone and does not read use_global_stats: "
-            f"{str(flag).lower()}; {then}.",
+            f"{str(flag).lower()}; {then}" + (", as it should. Delete the line." if habit else "."),
             FLAG,
+            severity="hint" if habit else "warning",
             phases=tuple(against),
         )

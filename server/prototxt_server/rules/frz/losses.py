@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from prototxt_net.backward import backward
 from prototxt_net.finding import Finding
 from prototxt_net.flow import any_frozen, carries_loss, frozen, is_loss, trainable, upstream, weights
 from prototxt_net.net import Node, PhaseNet
@@ -31,6 +32,15 @@ class FrozenDropout(Rule):
     GOOD = (
         Example(trained()),
         Example(data() + conv("conv1", "data", LOCKED) + _DROP + ip("fc", "conv1") + loss("fc")),
+        Example(
+            data()
+            + conv("conv1", "data", LOCKED)
+            + _DROP
+            + conv("conv2", "conv1", LOCKED)
+            + 'layer { name: "kept" type: "Silence" bottom: "conv2" }\n'
+            + ip("fc", "data")
+            + loss("fc")
+        ),
     )
     BAD = (
         Example(
@@ -52,6 +62,8 @@ class FrozenDropout(Rule):
             bottom = node.bottoms[0] if node.bottoms else None
             if bottom is None or upstream(net).get(bottom) != "frozen" or not self._into_frozen(net, node):
                 continue
+            if node not in backward(net).under_loss:
+                continue  # kept for its weights, its result is silenced
             yield self.at(
                 node,
                 f"'{node.name}' stands between frozen layers but still drops at random in TRAIN: the frozen features "

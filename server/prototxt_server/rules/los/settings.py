@@ -40,7 +40,12 @@ class NormalizeDeprecated(ProblemRule):
     name = "normalize-deprecated"
     severity = "hint"
     fix_safety = "safe"
-    GOOD = (Example(_loss("loss_param { normalization: VALID }")),)
+    GOOD = (
+        Example(_loss("loss_param { normalization: VALID }")),
+        Example(
+            LABELLED + SCORE + 'layer { type: "Softmax" bottom: "score" top: "p" loss_param { normalize: true } }\n'
+        ),
+    )
     BAD = (
         Example(_loss("loss_param { normalize: true }"), fixed=_loss("loss_param { normalization: VALID }")),
         Example(_loss("loss_param { normalize: false }"), fixed=_loss("loss_param { normalization: BATCH_SIZE }")),
@@ -58,6 +63,9 @@ class NormalizeDeprecated(ProblemRule):
             loss = node.param("loss_param")
             if "normalization" not in loss.type.fields or not loss.has("normalize"):
                 continue
+            known = roles.entry(node, net)
+            if known is not None and not known.loss:
+                continue  # a Softmax, for example, does not read it at all
             new = "VALID" if loss.get("normalize") else "BATCH_SIZE"
             message = f"`normalize` of '{node.name}' is deprecated"
             message += (

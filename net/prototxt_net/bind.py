@@ -7,6 +7,7 @@ Problems come out *raw*: a code, a place and facts. Words (nearest names, which 
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 from prototxt_grammar import values
@@ -52,30 +53,29 @@ class Binder:
                     "SYN011", field.start, field.name_end,
                     message=type_.name, field=name, first=first, second=field, kind=field_type.kind,
                 )  # fmt: skip
-            self._values(field, field_type, have, type_)
+            value = field.value
+            if value is None or isinstance(value, ListValue):
+                self._values(field, field_type, have, type_)
+            else:
+                have.append(self._one(field, field_type, value))
         if node is not None:
-            self._required(type_, entries, node)
+            for name in _required(type_):
+                if name not in entries:
+                    self._report("SCH017", node.start, node.start + 1, message=type_.name, field=name)
         return Bound(type_, self.schema, entries, node)
 
-    def _required(self, type_: MessageType, entries: dict[str, list[Entry]], node: Message) -> None:
-        for name, field_type in type_.fields.items():
-            if field_type.required and name not in entries:
-                self._report("SCH017", node.start, node.start + 1, message=type_.name, field=name)
-
     def _values(self, field: Field, type_: FieldType, into: list[Entry], owner: MessageType) -> None:
+        """A list, or a field without a value (half typed: the grammar has said so)."""
         value = field.value
-        if value is None:  # half typed: the grammar has said so
+        if not isinstance(value, ListValue):
             into.append(Entry(type_, self._default(type_), field, None, False))
-        elif isinstance(value, ListValue):
-            if not type_.repeated:
-                self._report("SYN011", value.start, value.end, message=owner.name, field=field.name, list=True)
-                items: list[Scalar | Message] = value.items[:1]
-            else:
-                items = value.items
-            for item in items:
-                into.append(self._one(field, type_, item))
-        else:
-            into.append(self._one(field, type_, value))
+            return
+        items: list[Scalar | Message] = value.items
+        if not type_.repeated:
+            self._report("SYN011", value.start, value.end, message=owner.name, field=field.name, list=True)
+            items = items[:1]
+        for item in items:
+            into.append(self._one(field, type_, item))
 
     def _one(self, field: Field, type_: FieldType, value: Scalar | Message) -> Entry:
         if isinstance(value, Message):
@@ -109,6 +109,12 @@ class Binder:
 
     def _report(self, code: str, start: int, end: int, **data: object) -> None:
         self.problems.append(Problem(code, "", start, end, True, "error", (), data))
+
+
+@cache
+def _required(type_: MessageType) -> tuple[str, ...]:
+    """The names of the required fields of a message."""
+    return tuple(name for name, field in type_.fields.items() if field.required)
 
 
 class _Bad:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from prototxt_grammar.tree import Chunk, Tree
@@ -67,28 +67,26 @@ def obstacles(tree: Tree, dialect: str, kind: FileKind) -> list[Obstacle]:
     """What keeps a dialect from reading the file, in file order."""
     return [
         replace(item, start=base + item.start)
-        for base, own in zip(tree.starts, _by_chunk(tree, dialect, kind), strict=True)
-        for item in own
+        for base, chunk in zip(tree.starts, tree.chunks, strict=True)
+        for item in _obstacles_of(chunk, dialect, kind)
     ]
 
 
-def _by_chunk(tree: Tree, dialect: str, kind: FileKind) -> Iterator[list[Obstacle]]:
-    """For each chunk its obstacles, with offsets relative to it; remembered with the chunk."""
-    schema = load.schema(dialect)
+def _obstacles_of(chunk: Chunk, dialect: str, kind: FileKind) -> list[Obstacle]:
+    """Those of one chunk, with offsets relative to it; remembered with the chunk."""
     root = "SolverParameter" if kind == "solver" else "NetParameter"
     key = ("obstacles", dialect, root)
-    for chunk in tree.chunks:
-        own: list[Obstacle] | None = chunk.cache.get(key)
-        if own is None:
-            own = chunk.cache[key] = list(_obstacles_in(chunk, schema, root))
-        yield own
+    own: list[Obstacle] | None = chunk.cache.get(key)
+    if own is None:
+        own = chunk.cache[key] = list(_obstacles_in(chunk, load.schema(dialect), root))
+    return own
 
 
-def _count(tree: Tree, dialect: str, kind: FileKind, enough: int) -> int:
+def _count(chunks: Iterable[Chunk], dialect: str, kind: FileKind, enough: int) -> int:
     """The number of obstacles; no chunk is looked at any more once there are `enough`."""
     count = 0
-    for own in _by_chunk(tree, dialect, kind):
-        count += len(own)
+    for chunk in chunks:
+        count += len(_obstacles_of(chunk, dialect, kind))
         if count >= enough:
             break
     return count
@@ -135,9 +133,16 @@ def detect(tree: Tree, kind: FileKind) -> Verdict:
     named = header(tree)
     if named in load.DIALECTS:
         return Verdict(named, "named by the comment at the top")
-    missing = [item for own in _by_chunk(tree, "bvlc", kind) for item in own]
-    if not missing:
+    odd = [chunk for chunk in tree.chunks if _obstacles_of(chunk, "bvlc", kind)]
+    if not odd:
         return Verdict("bvlc", "BVLC Caffe reads all of it")
+    missing = [item for chunk in odd for item in _obstacles_of(chunk, "bvlc", kind)]
+    # Where brackets are missing, fields land in messages that they do not belong to. So if no block in order speaks
+    # against BVLC, a broken one does only for a fork that reads all of it.
+    broken = [chunk for chunk in odd if chunk.problems]
+    doubtful = len(broken) == len(odd)
+    inside = {id(chunk) for chunk in odd}
+    in_order = [*odd, *(chunk for chunk in tree.chunks if id(chunk) not in inside)]  # those that tell most come first
     votes: Counter[str] = Counter()
     seen: set[tuple[str, str, str]] = set()
     for item in missing:
@@ -151,7 +156,9 @@ def detect(tree: Tree, kind: FileKind) -> Verdict:
     ranked = sorted(votes, key=lambda d: (-votes[d], rank[d]))[:_CANDIDATES]
     best, fewest = "bvlc", len(missing)
     for dialect in ranked:
-        count = _count(tree, dialect, kind, fewest)
+        if doubtful and _count(broken, dialect, kind, 1):
+            continue
+        count = _count(in_order, dialect, kind, fewest)
         if count < fewest:
             best, fewest = dialect, count
         if count == 0:
@@ -165,7 +172,7 @@ def detect(tree: Tree, kind: FileKind) -> Verdict:
 
 def reads_as_well(tree: Tree, dialect: str, kind: FileKind, verdict: Verdict) -> bool:
     """Whether another dialect meets no more obstacles in the file than the chosen one."""
-    return _count(tree, dialect, kind, verdict.obstacles + 1) <= verdict.obstacles
+    return _count(tree.chunks, dialect, kind, verdict.obstacles + 1) <= verdict.obstacles
 
 
 def _having(item: Obstacle) -> tuple[str, ...]:

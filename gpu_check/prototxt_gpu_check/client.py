@@ -92,7 +92,10 @@ class WorkerClient:
                 self._cache.move_to_end(key)
                 return self._cache[key]
             message = {**request, "op": "check"}
-            where = (hashlib.blake2b(str(request.get("text", "")).encode()).hexdigest(), str(request.get("device")))
+            where = (
+                hashlib.blake2b(str(request.get("text", "")).encode("utf-8", "surrogatepass")).hexdigest(),
+                str(request.get("device")),
+            )
             if where in self._pinned:
                 message["device"] = "cpu"
             deadline = request.get("deadline_s")

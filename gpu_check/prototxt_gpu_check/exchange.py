@@ -20,8 +20,8 @@ EXIT_PROTOCOL = 71
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    """One line. Raises ValueError for a NaN or an infinity, which JSON cannot carry."""
-    return (json.dumps(message, allow_nan=False, ensure_ascii=False) + "\n").encode()
+    """One line of ASCII, which passes bytes that are no UTF-8 too. Raises ValueError for a NaN or an infinity."""
+    return (json.dumps(message, allow_nan=False) + "\n").encode()
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:

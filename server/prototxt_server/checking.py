@@ -90,7 +90,8 @@ def check(name: str, task: Task) -> Checked:
         return _checked(name, analyze(source, settings))
     if not text.writable:
         result = _checked(name, analyze(source, settings))
-        result.complaint = f"{text.path}: not fixed, because it is {text.encoding_problem}: save it as UTF-8 first"
+        if text.encoding_problem == files.UTF16:
+            result.complaint = f"{text.path}: not fixed, because it is UTF-16: save it as UTF-8 first"
         return result
     done = fix_all(source, settings, task.unsafe)
     result = _checked(name, done.analysis)
@@ -103,7 +104,8 @@ def check(name: str, task: Task) -> Checked:
         try:
             files.write(name, done.text)
         except files.PathError as error:
-            return Checked(name, complaint=str(error))
+            result = _checked(name, analyze(source, settings))
+            result.complaint = str(error)
     return result
 
 

@@ -74,6 +74,12 @@ def settings_for(path: str, given: Settings, config: str | None = None, isolated
     return found.applied_to(given, path) if found else given
 
 
+def forget() -> None:
+    """Read configuration files anew from now on."""
+    closest.cache_clear()
+    load.cache_clear()
+
+
 @cache
 def closest(folder: Path) -> Config | None:
     """The configuration of the nearest folder that has one, going up. Raises ConfigError."""

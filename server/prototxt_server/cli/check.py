@@ -157,7 +157,7 @@ def _print(found: list[FileFindings], results: list[Checked], options: dict[str,
     )
     if text:
         say(text, err=fixed is not None)
-    if options["format_"] in ("full", "concise") and not options["statistics"]:
+    if found and options["format_"] in ("full", "concise") and not options["statistics"]:
         gap = "\n" if text and options["format_"] == "full" else ""
         applied = sum(result.applied for result in results)
         say(gap + human.summary(found, applied), err=True)

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from prototxt_server.cli.common import fail
+from prototxt_server.cli.common import fail, say
 from prototxt_server.report import rule_docs
 from prototxt_server.rules.catalogue import load_all, load_dynamic
 
@@ -22,17 +22,21 @@ def command(codes: tuple[str, ...], every: bool, format_: str) -> None:
     for code in codes:
         found = [r for r in rules if r.code.startswith(code.upper()) or r.name == code.lower()]
         if not found:
-            fail(f"no rule is called {code!r}; `lsp rule` lists them")
+            from difflib import get_close_matches
+
+            near = get_close_matches(code.lower(), [n for r in rules for n in (r.code.lower(), r.name)], 3, 0.7)
+            hint = "did you mean " + " or ".join(n if "-" in n else n.upper() for n in near) + "?" if near else ""
+            fail(f"no rule is called {code!r}; {hint or '`lsp rule` lists them'}")
         chosen += [r for r in found if r not in chosen]
     if not chosen:
         width = max(len(r.name) for r in rules)
         for r in rules:
             off = "" if r.default_on else "  (off by default)"
-            click.echo(f"{r.code}  {r.name:<{width}}  {r.severity}{off}")
+            say(f"{r.code}  {r.name:<{width}}  {r.severity}{off}")
         return
     if format_ == "json":
-        click.echo(json.dumps([rule_docs.as_dict(r) for r in chosen], indent=2, ensure_ascii=False))
+        say(json.dumps([rule_docs.as_dict(r) for r in chosen], indent=2, ensure_ascii=False))
     elif format_ == "markdown":
-        click.echo("\n\n".join(rule_docs.as_markdown(r) for r in chosen))
+        say("\n\n".join(rule_docs.as_markdown(r) for r in chosen))
     else:
-        click.echo("\n\n".join(rule_docs.as_text(r) for r in chosen))
+        say("\n\n".join(rule_docs.as_text(r) for r in chosen))

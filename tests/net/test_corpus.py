@@ -1,0 +1,162 @@
+"""Every net and solver of the corpus under the whole analysis: what is called an error there is one.
+
+The errors are listed, with the reason for each, in docs/oracle.md; the list is complete and holds nothing else. Beside
+it the recorded answers of the real Caffe: no abort is claimed for a net that it loads.
+
+    python tests/net/test_corpus.py             # findings and files for each rule, as docs/precision.md has them
+    python tests/net/test_corpus.py --errors    # the error findings, one a line
+    python tests/net/test_corpus.py --sample BN020 BN011   # the findings to review: all, or 20 drawn with a fixed seed
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from prototxt_net.finding import SEVERITIES, Finding
+from prototxt_server import files
+from prototxt_server.analysis import Settings, Source
+from prototxt_server.engine import analyze
+
+sys.path.insert(0, str(Path(__file__).parent))
+from test_oracle import INIT, NOT_ABOUT_THE_NET, OTHER_BUILDS, faked_shapes, nets, records
+
+ROOT = Path(__file__).parents[2]
+LISTED = re.compile(r"^\| `(?P<file>[^`:]+):(?P<row>\d+)` \| (?P<code>[A-Z]{3}?\w+) \|", re.MULTILINE)
+SEED, SAMPLE = 20, 20
+
+
+class Hit(NamedTuple):
+    """A finding at a row of a file."""
+
+    file: str
+    row: int
+    dialect: str
+    finding: Finding
+
+    def __str__(self) -> str:
+        f = self.finding
+        return f"{self.file}:{self.row} [{self.dialect}] {f.severity} {f.code} {f.message}"
+
+
+def corpus_files(shared: Path) -> list[str]:
+    """The paths of all files, as the index lists them."""
+    lines = (shared / "corpus" / "index.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["file"] for line in lines]
+
+
+def hits(shared: Path, names: list[str]) -> Iterator[Hit]:
+    """What the analysis says about files as somebody finds them: dialect and phases by their own evidence."""
+    for name in names:
+        text = files.read(str(shared / "corpus" / name))
+        analysis = analyze(Source(text.text, name, text.encoding_problem), Settings())
+        for finding in analysis.findings:
+            yield Hit(name, text.text.count("\n", 0, finding.start) + 1, analysis.file.dialect, finding)
+
+
+def errors(found: Iterator[Hit]) -> set[tuple[str, int, str]]:
+    return {(hit.file, hit.row, hit.finding.code) for hit in found if hit.finding.severity == "error"}
+
+
+def listed_errors() -> set[tuple[str, int, str]]:
+    """The table of true defects in docs/oracle.md."""
+    text = (ROOT / "docs" / "oracle.md").read_text(encoding="utf-8")
+    return {(match["file"], int(match["row"]), match["code"]) for match in LISTED.finditer(text)}
+
+
+@pytest.mark.slow
+def test_every_error_in_the_corpus_is_a_defect_that_we_know(shared: Path) -> None:
+    assert errors(hits(shared, corpus_files(shared))) == listed_errors()
+
+
+def test_errors_in_the_files_that_have_some_and_a_draw_of_others(shared: Path) -> None:
+    listed = listed_errors()
+    drawn = random.Random(SEED).sample(corpus_files(shared), SAMPLE)
+    assert errors(hits(shared, sorted({*drawn, *(file for file, _, _ in listed)}))) == listed
+
+
+def aborts(text: str, dialect: str, phase: str, shapes: dict[str, tuple[int, ...]]) -> list[str]:
+    settings = Settings(dialect=dialect, phase=phase, shapes=tuple(shapes.items()))
+    return [f"{f.code} {f.message}" for f in analyze(Source(text), settings).findings if f.caffe_aborts]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", INIT)
+def test_no_abort_where_caffe_builds_the_net(shared: Path, file: str) -> None:
+    wrong = []
+    for record, text in nets(shared / "oracle" / file, shared / "corpus"):
+        if record["ok"]:
+            found = aborts(text, record.get("dialect", "bvlc"), record["phase"], faked_shapes(record))
+            wrong += [f"{record.get('file') or record['path']} {record['phase']}: {item}" for item in found]
+    assert wrong == []
+
+
+def test_small_nets_and_faults_as_caffe_judges_them(shared: Path) -> None:
+    """Random nets with one planted fault each, nets that ask one question each, and probes of the forks."""
+    wrong = []
+    for record in records(shared / "oracle" / "mutants.jsonl.gz"):
+        if bool(found := aborts(record["text"], "bvlc", record["phase"], {})) == record["ok"]:
+            wrong.append(f"mutant {record['id']}: {found}, Caffe: {record['error']}")
+    for path in sorted((shared / "oracle" / "one-fault").glob("*.json")):
+        text = path.with_suffix(".prototxt").read_bytes().decode("utf-8", "replace")
+        for phase, answer in json.loads(path.read_text(encoding="utf-8")).items():
+            if phase not in ("TRAIN", "TEST") or (path.stem in NOT_ABOUT_THE_NET and path.stem != "mixed_layer_layers"):
+                continue
+            if bool(found := aborts(text, "bvlc", phase, {})) == answer["ok"]:
+                wrong.append(f"{path.stem} {phase}: {found}, Caffe: {answer['error']}")
+    for record in records(shared / "oracle" / "forks" / "probes.jsonl"):
+        dialect, case = record["dialect"], record["case"]
+        loads = record["ok"] or record["error"]["stage"] in ("forward", "backward")
+        if (dialect, case) not in OTHER_BUILDS and bool(aborts(record["text"], dialect, record["phase"], {})) == loads:
+            wrong.append(f"{dialect} {case}: Caffe: {record['error']}")
+    assert wrong == []
+
+
+# -- as a tool ---------------------------------------------------------------------------------------------------------
+def counts(found: list[Hit]) -> str:
+    """A Markdown table: findings and files for each severity of each rule."""
+    number: Counter[tuple[str, str, str]] = Counter()
+    where: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for hit in found:
+        key = (hit.finding.severity, hit.finding.code, hit.finding.name)
+        number[key] += 1
+        where[key].add(hit.file)
+    lines = ["| severity | rule | findings | files |", "|---|---|---|---|"]
+    for key in sorted(number, key=lambda k: (SEVERITIES.index(k[0]), k[1])):
+        severity, code, name = key
+        lines.append(f"| {severity} | {code} {name} | {number[key]} | {len(where[key])} |")
+    return "\n".join(lines)
+
+
+def sample(found: list[Hit], code: str) -> list[Hit]:
+    """What to review of a rule, its warnings where it has some: all up to 20, else 20 drawn with a fixed seed."""
+    own = [hit for hit in found if hit.finding.code == code]
+    own = [hit for hit in own if hit.finding.severity == "warning"] or own
+    return own if len(own) <= SAMPLE else sorted(random.Random(SEED).sample(own, SAMPLE), key=lambda h: (h.file, h.row))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What the rules say about the corpus.")
+    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
+    parser.add_argument("--errors", action="store_true")
+    parser.add_argument("--sample", nargs="+", metavar="CODE", default=[])
+    options = parser.parse_args()
+    found = list(hits(options.shared, corpus_files(options.shared)))
+    if options.errors:
+        chosen = [hit for hit in found if hit.finding.severity == "error"]
+    else:
+        chosen = [hit for code in options.sample for hit in sample(found, code)]
+    print("\n".join(map(str, chosen)) if options.errors or options.sample else counts(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from prototxt_grammar.edits import Edit
@@ -54,12 +54,9 @@ class Problem:
 
     def shifted(self, base: int) -> Problem:
         """The same problem with offsets into the whole text."""
-        return replace(
-            self,
-            start=self.start + base,
-            end=self.end + base,
-            related=tuple(replace(r, start=r.start + base, end=r.end + base) for r in self.related),
-        )
+        related = tuple([Related(r.message, r.start + base, r.end + base, r.filename) for r in self.related])
+        start, end = self.start + base, self.end + base
+        return Problem(self.code, self.message, start, end, self.aborts, self.severity, related, self.data)
 
 
 @dataclass(slots=True, frozen=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from functools import lru_cache
 
 from prototxt_grammar import Tree, parse
@@ -156,37 +155,39 @@ def is_selected(rule: Rule, select: tuple[str, ...], extend: tuple[str, ...], ig
 
 def _findings(analysis: Analysis) -> list[Finding]:
     settings = analysis.settings
-    rules, fed = active_rules(settings.select, settings.extend_select, settings.ignore)
-    family_of = analysis.file.dialect
-    found: dict[tuple[object, ...], Finding] = {}
-    worst: dict[tuple[object, ...], int] = {}
-    for finding in _raw_findings(analysis, rules, fed, family_of):
-        key = (finding.code, finding.start, finding.end, finding.message, finding.severity)
-        place = (finding.code, finding.start, finding.end)
-        worst[place] = min(worst.get(place, 9), SEVERITIES.index(finding.severity))
-        have = found.get(key)
-        if have is None:
-            found[key] = finding
-        elif set(finding.phases) - set(have.phases):
-            found[key] = replace(have, phases=(*have.phases, *(p for p in finding.phases if p not in have.phases)))
     dialect = analysis.file.dialect
+    found: dict[tuple[object, ...], tuple[Finding, list[str]]] = {}
+    worst: dict[tuple[object, ...], int] = {}
+    for finding, phases in _raw_findings(analysis):
+        rank = _RANK[finding.severity]
+        place = (finding.code, finding.start, finding.end)
+        worst[place] = min(worst.get(place, rank), rank)
+        _, seen = found.setdefault((*place, finding.message, rank), (finding, []))
+        seen.extend(phase for phase in phases if phase not in seen)
     result = [
-        replace(f, dialect=dialect, url=f"{DOCS_URL}{f.code}.md")
-        for f in found.values()
+        Finding(
+            f.code, f.name, f.severity, f.message, f.start, f.end, f.layer, tuple(phases), dialect, f.caffe_aborts,
+            f.fix, f.related, f"{DOCS_URL}{f.code}.md",
+        )
+        for f, phases in found.values()
         # the same defect, milder in the other phase, is said once
-        if SEVERITIES.index(f.severity) == worst[f.code, f.start, f.end]
-    ]
+        if _RANK[f.severity] == worst[f.code, f.start, f.end]
+    ]  # fmt: skip
     result.sort(key=lambda f: (f.start, f.end, f.code))
     return suppress.apply(result, analysis, active_codes(settings.select, settings.extend_select, settings.ignore))
 
 
-def _raw_findings(
-    analysis: Analysis, rules: tuple[Rule, ...], fed: dict[str, tuple[ProblemRule, ...]], dialect: str
-) -> Iterator[Finding]:
+_RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
+
+
+def _raw_findings(analysis: Analysis) -> Iterator[tuple[Finding, tuple[str, ...]]]:
+    """Findings of all sources with the phases they hold in; several may be the same defect."""
+    settings = analysis.settings
+    rules, fed = active_rules(settings.select, settings.extend_select, settings.ignore)
+    dialect = analysis.file.dialect
     for problem in analysis.file.problems:
         yield from _from_problem(analysis, fed, problem, None, ())
-    for net in analysis.nets:
-        phases = (net.phase,)
+    for net, phases in _graphs(analysis.nets):
         for problem in net.problems:
             yield from _from_problem(analysis, fed, problem, None, phases)
         for node in net.nodes:
@@ -197,13 +198,19 @@ def _raw_findings(
         if rule.dialects and dialect not in rule.dialects:
             continue
         for net in analysis.nets:
-            yield from _with_phase(rule.check_net(net), net.phase)
-        yield from rule.check_file(analysis)
+            for finding in rule.check_net(net):
+                yield finding, finding.phases or (net.phase,)
+        for finding in rule.check_file(analysis):
+            yield finding, finding.phases
 
 
-def _with_phase(findings: Iterable[Finding], phase: str) -> Iterator[Finding]:
-    for finding in findings:
-        yield finding if finding.phases else replace(finding, phases=(phase,))
+def _graphs(nets: list[PhaseNet]) -> list[tuple[PhaseNet, tuple[str, ...]]]:
+    """The nets with different nodes, each with the phases that it serves."""
+    found: dict[int, tuple[PhaseNet, tuple[str, ...]]] = {}
+    for net in nets:
+        first, phases = found.get(id(net.nodes), (net, ()))
+        found[id(net.nodes)] = first, (*phases, net.phase)
+    return list(found.values())
 
 
 def _from_problem(
@@ -212,7 +219,7 @@ def _from_problem(
     problem: Problem,
     node: Node | None,
     phases: tuple[str, ...],
-) -> Iterator[Finding]:
+) -> Iterator[tuple[Finding, tuple[str, ...]]]:
     for rule in fed.get(problem.code, ()):
         if not rule.takes(analysis, problem):
             continue
@@ -220,7 +227,7 @@ def _from_problem(
         yield Finding(
             rule.code, rule.name, rule.severity_of(analysis, problem), problem.message, problem.start, problem.end,
             layer, phases, caffe_aborts=problem.aborts, fix=rule.fix(analysis, node, problem), related=problem.related,
-        )  # fmt: skip
+        ), phases  # fmt: skip
         return
 
 

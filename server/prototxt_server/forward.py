@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prototxt_net.finding import Finding
 from prototxt_server import suppress
-from prototxt_server.analysis import Analysis, Settings, Source
+from prototxt_server.analysis import Analysis
 from prototxt_server.engine import DOCS_URL, is_selected
 from prototxt_server.rules.catalogue import load_all, load_dynamic
 
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from prototxt_gpu_check.client import WorkerClient
 
 
-def request_of(source: Source, settings: Settings, **more: Any) -> dict[str, Any]:
-    """The worker's request for a text read under `settings`; `more` are its own options (device, batch, weights...)."""
+def request_of(analysis: Analysis, **more: Any) -> dict[str, Any]:
+    """The worker's request for a text as it was judged; `more` are its own options (device, batch, weights...)."""
+    settings = analysis.settings
     return {
-        "text": source.text,
-        "dialect": settings.dialect,
+        "text": analysis.source.text,
+        "dialect": analysis.file.dialect,
         "phase": "auto" if settings.phase == "all" else settings.phase,
         "level": settings.level,
         "stages": list(settings.stages),
@@ -61,7 +62,7 @@ def run_each(analyses: Sequence[Analysis], options: Mapping[str, Any]) -> Iterat
     with worker() as client:
         for analysis in analyses:
             try:
-                report = client.check(request_of(analysis.source, analysis.settings, **options))
+                report = client.check(request_of(analysis, **options))
             except WorkerError as error:
                 yield analysis, [], str(error)
             else:

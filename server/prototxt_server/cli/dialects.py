@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 
-from prototxt_grammar import parse
 from prototxt_net import dialect as dialects
-from prototxt_net.read import file_kind, read
 from prototxt_net.schema.load import DIALECTS, schema
 from prototxt_server.cli.common import read_net, say
+from prototxt_server.engine import analyze
 from prototxt_server.report.record import FileFindings
 
 
@@ -54,15 +53,14 @@ def _text(row: dict[str, Any]) -> str:
 
 def _row(path: str, stdin_filename: str | None) -> dict[str, Any]:
     source = read_net(path, stdin_filename)
-    tree = parse(source.text)
-    kind = file_kind(tree)
-    verdict = dialects.detect(tree, kind)
+    analysis = analyze(source)
+    tree, kind = analysis.tree, analysis.file.kind
     if kind == "other":
         found: dict[str, list[dialects.Obstacle]] = {
             name: [] for name in DIALECTS if "LabelMap" in schema(name).messages
         }
     else:
-        found = dialects.readers(read(tree, verdict.dialect, kind))
+        found = dialects.readers(analysis.file)
     lines = FileFindings(source.path, source.text, [])
     ruled_out = [
         {
@@ -78,8 +76,8 @@ def _row(path: str, stdin_filename: str | None) -> dict[str, Any]:
     broken = next((base + problem.start for base, problem in tree.problems()), None)
     return {
         "filename": source.path,
-        "dialect": verdict.dialect,
-        "why": verdict.why,
+        "dialect": analysis.file.dialect,
+        "why": analysis.dialect_evidence,
         "read_by": [name for name, items in found.items() if not items],
         "ruled_out": ruled_out,
         "unreadable": None if broken is None else lines.location(broken),

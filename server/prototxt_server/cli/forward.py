@@ -105,8 +105,7 @@ def _run(analysis: Analysis, options: dict[str, Any], format_: str) -> tuple[dic
     from prototxt_server.forward import as_findings, request_of, worker
 
     request = request_of(
-        analysis.source,
-        analysis.settings,
+        analysis,
         device=options["device"],
         weights=list(options["weights"]),
         inputs=options["inputs"],

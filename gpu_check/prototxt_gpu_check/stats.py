@@ -180,10 +180,11 @@ def _piece(
     shift = np.where(np.isfinite(first), first, np.float32(0))
     out[:, 5] = shift
     zero = bits < _FLT_MIN_BITS
-    if np.isfinite(magnitude.max()):
+    peaks = magnitude.max(axis=1)
+    if np.isfinite(peaks).all():
         # Short rows are added up by a matrix product: reductions along a short axis are slow.
         sums = _long_sums if len(piece) == 1 else _short_sums
-        out[:, 1] = magnitude.max(axis=1)
+        out[:, 1] = peaks
         out[:, 2] = np.count_nonzero(zero) if len(piece) == 1 else sums(zero.astype(np.float32))
         out[:, 0] = sums(magnitude)
         d = np.subtract(piece, shift[:, None], out=scratch)

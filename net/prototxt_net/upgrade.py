@@ -10,6 +10,7 @@ from prototxt_grammar.tree import Field
 from prototxt_net.file import LayerDef
 from prototxt_net.message import Bound, Entry
 from prototxt_net.schema.model import Schema
+from prototxt_net.v0 import from_v0
 
 V1_TYPES = {
     "NONE": "", "ABSVAL": "AbsVal", "ACCURACY": "Accuracy", "ARGMAX": "ArgMax", "BNLL": "BNLL", "CONCAT": "Concat",
@@ -35,7 +36,7 @@ def layer_def(entry: Entry, schema: Schema) -> LayerDef:
     version = 2
     if bound.type.name == "V1LayerParameter":
         version = 0 if bound.has("layer") else 1
-        bound = _from_v1(bound, schema)
+        bound = _from_v1(bound, schema) if version else from_v0(bound, schema)
     return LayerDef(
         entry.node,
         bound,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from prototxt_grammar.edits import Edit, apply_edits
 from prototxt_net.finding import Finding
 from prototxt_net.upgrade import V1_TYPES
+from prototxt_net.v0 import V0_TYPES
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import analyze
 from prototxt_server.rules.base import find
@@ -53,6 +54,10 @@ def upgrade(source: Source, settings: Settings = Settings()) -> Upgrade:  # noqa
     if broken is not None:
         base, problem = broken
         return Upgrade(source.text, (), "it has a syntax error", base + problem.start)
+    for layer in analysis.file.layers:
+        known = {0: V0_TYPES, 1: V1_TYPES}.get(layer.definition.version)
+        if known is not None and layer.type not in known.values():
+            return Upgrade(source.text, (), f"Caffe converts no layer of type `{layer.type}`", layer.at("type")[0])
     for code, what in _STEPS.items():
         found = list(_findings(analysis, code))
         edits = [edit for finding in found if finding.fix is not None for edit in finding.fix.edits]
@@ -61,10 +66,6 @@ def upgrade(source: Source, settings: Settings = Settings()) -> Upgrade:  # noqa
             text = new
             done.append(what)
             analysis = analyze(replace(source, text=text), settings, analysis)
-    old = [layer for layer in analysis.file.layers if layer.definition.version < 2]
-    if old:
-        why = next((layer for layer in old if layer.type not in V1_TYPES.values()), old[0])
-        return Upgrade(source.text, (), f"Caffe converts no layer of type `{why.type}`", why.at("type")[0])
     return Upgrade(text, tuple(done))
 
 

@@ -71,7 +71,9 @@ def upgraded(net: Any) -> Any:
 def _v0(net: Any) -> Any:
     if not any(layer.HasField("layer") for layer in net.layers):
         return net
-    new = message_class("bvlc", "NetParameter")(name=net.name)
+    new = message_class("bvlc", "NetParameter")()
+    if net.HasField("name"):
+        new.name = net.name
     for name in ("input", "input_dim"):
         getattr(new, name).extend(getattr(net, name))
     if net.HasField("force_backward"):

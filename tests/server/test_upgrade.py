@@ -12,6 +12,7 @@ import pytest
 from google.protobuf import text_format
 
 from prototxt_net.schema.descriptors import message_class
+from prototxt_net.schema.load import schema
 from prototxt_server.analysis import Settings, Source
 from prototxt_server.upgrading import upgrade
 
@@ -60,6 +61,69 @@ layer {
 }
 layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
 """
+V0 = """\
+name: "older"
+input: "data"
+input_dim: 1
+input_dim: 3
+input_dim: 8
+input_dim: 8
+layers {
+  layer {
+    name: "pad"
+    type: "padding"
+    pad: 2
+  }
+  bottom: "data"
+  top: "padded"
+}
+# the first convolution
+layers {
+  layer {
+    name: "conv"  # its name
+    type: "conv"
+    num_output: 4
+    # not trained
+    weight_filler {
+      type: "gaussian"
+      std: 0.01  # small
+    }
+    blobs_lr: 1.
+    blobs_lr: 2.
+    kernelsize: 3
+  }
+  bottom: "padded"
+  top: "conv"
+}
+"""
+FROM_V0 = """\
+name: "older"
+layer {
+  name: "input"
+  type: "Input"
+  top: "data"
+  input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+}
+# the first convolution
+layer {
+  name: "conv"  # its name
+  type: "Convolution"
+  convolution_param {
+    num_output: 4
+    # not trained
+    weight_filler {
+      type: "gaussian"
+      std: 0.01  # small
+    }
+    kernel_size: 3
+    pad: 2
+  }
+  param { lr_mult: 1. }
+  param { lr_mult: 2. }
+  bottom: "data"
+  top: "conv"
+}
+"""
 
 
 def parsed(text: str) -> Any:
@@ -85,8 +149,18 @@ def test_comments_and_layout_stay() -> None:
     assert "# none for the bias" in upgrade(Source(V1)).text
 
 
+def test_v0_in_the_order_of_the_text() -> None:
+    assert upgrade(Source(V0)).text == FROM_V0
+
+
 SAME_AS_CAFFE = {
     "inputs and V1": V1,
+    "V0 with padding": V0,
+    "V0 on one line": 'layers { layer { name: "d" type: "images" source: "s" batchsize: 3 mirror: true } top: "x" }\n',
+    "V0 with what its type has no place for": 'layers { layer { type: "relu" num_output: 4 } bottom: "x" top: "x" }\n',
+    "V0 with a message of its own": (
+        'layers { layer { type: "hdf5_output" hdf5_output_param { file_name: "f" } } bottom: "x" }\n'
+    ),
     "V2 is left alone": 'layer { name: "a" type: "AbsVal" bottom: "x" top: "y" }\n',
     "rates without decays": 'layers { name: "c" type: INNER_PRODUCT bottom: "a" top: "b" blobs_lr: 0 }',
     "a shared parameter": 'layers { name: "c" type: CONVOLUTION param: "w" param: "b" blob_share_mode: PERMISSIVE }',
@@ -119,6 +193,20 @@ def test_as_caffe_upgrades_it(case: str) -> None:
     assert upgrade(Source(done.text)).text == done.text
 
 
+@pytest.mark.parametrize("type_", caffe_upgrade.V0_TYPES)
+def test_every_field_of_every_v0_type(type_: str) -> None:
+    values = {"string": '"s"', "bool": "true", "float": "0.5", "message": '{ type: "xavier" }', "enum": "AVE"}
+    fields = [
+        f"    {name}{': ' if field.kind != 'message' else ' '}{values.get(field.kind, '2')}"
+        for name, field in schema("bvlc").messages["V0LayerParameter"].fields.items()
+        if name not in ("type", "blobs", "hdf5_output_param", "new_num", "new_channels")
+    ]
+    text = "layers {\n  layer {\n" + "\n".join(fields) + f'\n    type: "{type_}"\n  }}\n  bottom: "x"\n  top: "y"\n}}\n'
+    done = upgrade(Source(text), Settings(dialect="bvlc"))
+    assert done.problem == ""
+    assert parsed(done.text) == caffe_upgraded(text)
+
+
 def test_a_solver_gets_its_type() -> None:
     text = 'net: "n.prototxt"\nbase_lr: 1\nsolver_type: ADAM  # Kingma\n'
     assert upgrade(Source(text)).text == 'net: "n.prototxt"\nbase_lr: 1\ntype: "Adam"  # Kingma\n'
@@ -126,6 +214,10 @@ def test_a_solver_gets_its_type() -> None:
 
 REFUSED = {
     "a syntax error": ("layers { name: }", "syntax"),
+    "padding that no convolution reads": (
+        V0.replace('type: "conv"', 'type: "relu"'),
+        "padding",
+    ),
     "a type of a fork": ('layers { name: "c" type: CROP bottom: "a" bottom: "b" top: "c" }', "CROP"),
 }
 

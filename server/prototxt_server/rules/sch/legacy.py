@@ -13,6 +13,7 @@ from prototxt_server.rules.base import Example, Rule, rule
 from prototxt_server.rules.editing import delete, newline_of
 from prototxt_server.rules.example_nets import IMAGE
 from prototxt_server.rules.sch.convert import v1_to_v2
+from prototxt_server.rules.sch.convert_v0 import v0_to_v2
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
@@ -43,6 +44,18 @@ _INPUT = 'input: "data"\ninput_dim: 2\ninput_dim: 3\ninput_dim: 8\ninput_dim: 8\
 _V0 = """\
 layers {
   layer { name: "conv" type: "conv" num_output: 4 kernelsize: 3 }
+  bottom: "data"
+  top: "conv"
+}
+"""
+_V0_FIXED = """\
+layer {
+  name: "conv"
+  type: "Convolution"
+  convolution_param {
+    num_output: 4
+    kernel_size: 3
+  }
   bottom: "data"
   top: "conv"
 }
@@ -113,14 +126,15 @@ class V0Layers(Rule):
     Caffe converts it on every load, twice, and drops what is not on its list: `input_shape`, for example.
 
     ## Fix safety
-    There is no automatic fix yet; convert the file with Caffe's upgrade_net_proto_text.
+    Safe: every block is rewritten as Caffe itself converts it.
     """
 
     code = "SCH005"
     name = "v0-layers"
     severity = "warning"
+    fix_safety = "safe"
     GOOD = (Example(IMAGE + _V2),)
-    BAD = (Example(_INPUT + _V0),)
+    BAD = (Example(_INPUT + _V0, fixed=_INPUT + _V0_FIXED),)
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """At most one finding."""
@@ -132,7 +146,9 @@ class V0Layers(Rule):
             "of a "
             "known list are dropped. Convert it."
         )
-        yield self.in_file(analysis.file, message, base + item.start, base + item.name_end)
+        edits = v0_to_v2(analysis.file)
+        fix = Fix("safe", "Convert the `layers` blocks", edits) if edits else None
+        yield self.in_file(analysis.file, message, base + item.start, base + item.name_end, fix=fix)
 
 
 @rule

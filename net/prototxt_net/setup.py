@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from contextlib import suppress
-
 from prototxt_net.file import LayerDef
 from prototxt_net.finding import Problem
 from prototxt_net.layers import Context, LayerType, Refused, entry_of

@@ -49,7 +49,7 @@ def layer_def(entry: Entry, schema: Schema) -> LayerDef:
 
 
 def _from_v1(old: Bound, schema: Schema) -> Bound:
-    """V1LayerParameter -> LayerParameter (UpgradeV1LayerParameter). Enum types become strings, blobs_lr becomes param."""
+    """V1LayerParameter -> LayerParameter (UpgradeV1LayerParameter): enum types become strings, blobs_lr param."""
     new = schema.messages["LayerParameter"]
     entries: dict[str, list[Entry]] = {}
     for name, found in old.entries.items():
@@ -126,7 +126,10 @@ def input_layer(root: Bound, schema: Schema) -> LayerDef | None:
     blob_shape = schema.messages["BlobShape"]
     declared: list[Entry] = []
     holder = schema.messages.get("InputParameter")
-    shape_field = holder.fields["shape"] if holder is not None else schema.messages["NetParameter"].fields["input_shape"]
+    if holder is not None:
+        shape_field = holder.fields["shape"]
+    else:
+        shape_field = schema.messages["NetParameter"].fields["input_shape"]
     if shapes:
         declared = [Entry(shape_field, e.value, e.node, e.value_node, e.ok) for e in shapes]
     else:

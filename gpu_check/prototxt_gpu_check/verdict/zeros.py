@@ -105,7 +105,9 @@ def _victims(view: View, blob: Blob) -> str:
     count = view.below(blob, lambda s: s.all_zero)
     if not count:
         return ""
-    return f" {count} layers below it give zeros because of it." if count > 1 else " One layer below it gives zeros because of it."
+    if count == 1:
+        return " One layer below it gives zeros because of it."
+    return f" {count} layers below it give zeros because of it."
 
 
 def _cause(

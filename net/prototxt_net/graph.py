@@ -52,7 +52,9 @@ def connect(file: NetFile, state: State, given: dict[str, Shape], layers: list[L
         in_place: list[bool] = []
         for index, name in enumerate(layer.definition.tops):
             here = index < len(names) and names[index] == name
-            if not here and name in current:
+            # Beside a bottom of the same place that nobody makes, the repeated top only follows from that name.
+            follows = index < len(bottoms) and bottoms[index] is None
+            if not here and name in current and not follows:
                 net.problems.append(_duplicate_top(node, index, name, current[name]))
             blob = current[name] = Blob(name, node, index, bottoms[index] if here else None, [])
             tops.append(blob)

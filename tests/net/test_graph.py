@@ -37,6 +37,7 @@ CASES = {
     ),
     "a name produced twice": (layer("x", "Sigmoid", "a", "x") + layer("y", "TanH", "a", "x"), ["NET003"]),
     "a bottom that nobody makes": (layer("x", "Sigmoid", "q", "x"), ["NET002"]),
+    "a mistyped bottom of an in-place layer is one mistake": (layer("x", "Sigmoid", "q", "a"), ["NET002"]),
     "a bottom that is made below": (layer("x", "Sigmoid", "y", "x") + layer("y", "TanH", "a", "y"), ["NET002"]),
     "two layers of different phases share names": (
         layer("x", "Sigmoid", "a", "x", "include { phase: TRAIN }")

@@ -74,6 +74,14 @@ def test_the_same_text_is_right_for_bvlc_but_for_the_flag(zeros: str, check: Che
     assert codes(found, "error", "warning") == {"BN011"}
 
 
+def test_who_does_not_know_the_caffe_is_told_how_to_find_out(zeros: str, check: Check) -> None:
+    """The text is BVLC's as well as NVIDIA's; the five param blobs of the posted log decide."""
+    notes = [note.message for f in check(zeros).findings if f.code == "BN011" for note in f.related]
+    assert len(notes) == 1
+    assert "five param blobs" in notes[0]
+    assert "--dialect nvidia-0.15" in notes[0]
+
+
 def test_nvidia_016_ignores_the_flag(zeros: str, check: Check) -> None:
     """There gamma is Scale's, and the phase decides as it should: nothing is wrong with the net."""
     found = check(zeros, "nvidia-0.16")

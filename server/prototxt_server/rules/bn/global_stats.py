@@ -32,6 +32,11 @@ _TRUE = "batch_norm_param { use_global_stats: true }"
 _FALSE = "batch_norm_param { use_global_stats: false }"
 _LOCKED = "param { lr_mult: 0 decay_mult: 0 }"
 
+_IN_NVIDIA_015 = (
+    "NVIDIA Caffe 0.14 and 0.15 read this otherwise: there BatchNorm has a gamma of its own, which starts at 0, and "
+    "puts out zeros. If your log shows five param blobs for this layer, check with --dialect nvidia-0.15."
+)
+
 
 @rule
 class TrainGlobalStats(Rule):
@@ -128,9 +133,13 @@ class TestBatchStats(Rule):
         """Layers of the TEST net (of a deploy net too)."""
         if net.phase != "TEST":
             return
+        # The text alone does not tell BVLC's Caffe from NVIDIA's; what differs most is said once.
+        notes = net.dialect == "bvlc"
         for node in flagged(net):
             if mode(net, node).flag is not False or phase_of(net, node) == "TRAIN":
                 continue
+            about = (related(node, _IN_NVIDIA_015, FLAG),) if notes else ()
+            notes = False
             yield self.at(
                 node,
                 f"'{node.name}' uses batch statistics in TEST as well: predictions depend on what else is in the "
@@ -138,6 +147,7 @@ class TestBatchStats(Rule):
                 "the output is 0. Remove the flag: TRAIN then uses the batch, TEST the stored statistics.",
                 FLAG,
                 fix=fix("unsafe", "Delete use_global_stats", drop(net.file, node, FLAG)),
+                related=about,
             )
 
 

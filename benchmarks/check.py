@@ -20,6 +20,7 @@ import tempfile
 from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
 from prototxt_net.schema.descriptors import file_descriptor
 from prototxt_net.schema.load import schema
 

@@ -56,6 +56,8 @@ class Binder:
             value = field.value
             if value is None or isinstance(value, ListValue):
                 self._values(field, field_type, have, type_)
+                if not have:  # an empty list is as if it were not written
+                    del entries[name]
             else:
                 have.append(self._one(field, field_type, value))
         if node is not None:

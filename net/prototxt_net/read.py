@@ -15,7 +15,7 @@ from prototxt_net.finding import Problem
 from prototxt_net.message import Bound, Entry
 from prototxt_net.schema.load import schema as load_schema
 from prototxt_net.schema.model import Schema
-from prototxt_net.upgrade import input_layer, layer_def
+from prototxt_net.upgrade import in_v2_terms, input_layer, layer_def
 from prototxt_net.v0 import without_padding
 from prototxt_net.words import explain
 
@@ -98,7 +98,7 @@ def read(tree: Tree, dialect: str, kind: FileKind | None = None) -> NetFile:
     root = Bound(schema.messages[root_name], schema, entries, None)
     oldest = "layers" in tree.text and any(layer.definition.version == 0 for layer in layers)
     if oldest:
-        layers = without_padding(layers, schema)
+        layers = without_padding(layers, in_v2_terms(schema))
     if "input" in entries and not (oldest and "input_shape" in entries and "input_dim" not in entries):
         legacy = input_layer(root, schema)
         if legacy is not None:

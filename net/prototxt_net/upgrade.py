@@ -6,10 +6,13 @@ the author wrote.
 
 from __future__ import annotations
 
+from functools import cache
+
 from prototxt_grammar.tree import Field
 from prototxt_net.file import LayerDef
 from prototxt_net.message import Bound, Entry
-from prototxt_net.schema.model import Schema
+from prototxt_net.schema import load
+from prototxt_net.schema.model import MessageType, Schema
 from prototxt_net.v0 import from_v0
 
 V1_TYPES = {
@@ -30,13 +33,28 @@ _DATA_MESSAGES = {"DATA": "data_param", "IMAGE_DATA": "image_data_param", "WINDO
 _MOVED = ("scale", "mean_file", "crop_size", "mirror")
 
 
+@cache
+def in_v2_terms(schema: Schema) -> Schema:
+    """The schema that upgraded layers follow: the dialect's own; where it is older than V2, with BVLC's LayerParameter,
+    in which the layers' own messages stay the dialect's.
+    """
+    if "V1LayerParameter" in schema.messages:
+        return schema
+    base = load.schema("bvlc")
+    own = schema.messages["LayerParameter"].fields
+    fields = {**base.messages["LayerParameter"].fields, **{n: f for n, f in own.items() if n.endswith("_param")}}
+    messages = {**base.messages, **schema.messages, "LayerParameter": MessageType("LayerParameter", fields)}
+    enums = {**base.enums, **schema.enums}
+    return Schema(schema.dialect, messages, enums, schema.layer_types, schema.layer_types_known)
+
+
 def layer_def(entry: Entry, schema: Schema) -> LayerDef:
     """What a V2 `layer` or a V1 `layers` entry says, in V2 terms."""
     bound: Bound = entry.value
     version = 2
-    if bound.type.name == "V1LayerParameter":
-        version = 0 if bound.has("layer") else 1
-        bound = _from_v1(bound, schema) if version else from_v0(bound, schema)
+    if "layer" in bound.type.fields:  # V1LayerParameter, and what stood in its place before there was a V2
+        version = 0 if bound.has("layer") or "type" not in bound.type.fields else 1
+        bound = _from_v1(bound, in_v2_terms(schema)) if version else from_v0(bound, in_v2_terms(schema))
     return LayerDef(
         entry.node,
         bound,
@@ -122,14 +140,16 @@ def input_layer(root: Bound, schema: Schema) -> LayerDef | None:
     dims = root.entries.get("input_dim", [])
     if not names or not (shapes or dims):
         return None
+    modern = load.schema("bvlc").messages  # some dialects have no such messages, and none has others
+    blob_shape = modern["BlobShape"]
+    schema = in_v2_terms(schema)
     layer = schema.messages["LayerParameter"]
-    blob_shape = schema.messages["BlobShape"]
     declared: list[Entry] = []
     holder = schema.messages.get("InputParameter")
     if holder is not None:
         shape_field = holder.fields["shape"]
     else:
-        shape_field = schema.messages["NetParameter"].fields["input_shape"]
+        shape_field = modern["NetParameter"].fields["input_shape"]
     if shapes:
         declared = [Entry(shape_field, e.value, e.node, e.value_node, e.ok) for e in shapes]
     else:

@@ -194,6 +194,8 @@ class ScaleWrongAxis(Rule):
         for node, partner in pairs(net, set(pick(net, "spans", _spans, "Scale"))):
             param = partner.param("scale_param")
             axis, count = param.get("axis"), param.get("num_axes")
+            if axis is None:  # this dialect has no Scale
+                continue
             shape = partner.bottoms[0].shape if partner.bottoms[0] is not None else None
             if axis < 0:
                 if shape is None:

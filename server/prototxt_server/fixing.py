@@ -13,7 +13,8 @@ from prototxt_net.finding import Finding
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import analyze
 
-_ROUNDS = 50
+_TRIES = 200  # analyses
+_WORK = 5_000_000  # characters to analyse: a text of megabytes with thousands of fixes stops sooner
 _Key: TypeAlias = tuple[str, str | None, str]
 
 
@@ -39,24 +40,25 @@ def fix_all(source: Source, settings: Settings, unsafe: bool) -> Fixed:
     """Apply all safe (and, when asked, unsafe) fixes, again and again until nothing changes.
 
     Fixes whose edits overlap wait for the next round. A fix that brings a new error, or leaves its own finding as it
-    was, is taken back and not tried again.
+    was, is taken back and not tried again in the same text. Applied to its own result, this changes nothing.
     """
     analysis = analyze(source, settings)
     applied = 0
     refused: set[_Key] = set()
-    for _ in range(_ROUNDS):
-        group = _together(analysis.findings, unsafe, refused)
-        while group:
-            after = _with_fixes(analysis, group)
-            if not _does_harm(analysis, after, group):
-                analysis, applied = after, applied + len(group)
-                break
-            if len(group) == 1:
-                refused.add(_key(group[0]))
+    group = _together(analysis.findings, unsafe, refused)
+    for _ in range(max(8, min(_TRIES, _WORK // (len(source.text) + 1)))):
+        if not group:
+            break
+        after = _with_fixes(analysis, group)
+        if not _does_harm(analysis, after, group):
+            analysis, applied = after, applied + len(group)
+            refused.clear()  # what was refused in the old text may be right in the new one
+        elif len(group) > 1:
             group = group[: len(group) // 2]  # the one at fault is found by halving; the others come again
+            continue
         else:
-            if not _together(analysis.findings, unsafe, refused):
-                break
+            refused.add(_key(group[0]))
+        group = _together(analysis.findings, unsafe, refused)
     return Fixed(analysis, applied)
 
 

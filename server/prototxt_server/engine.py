@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 from prototxt_grammar import Tree, parse
+from prototxt_grammar.edits import newline_of
 from prototxt_net import dialect as dialects
 from prototxt_net.file import Layer, NetFile
-from prototxt_net.finding import SEVERITIES, Finding, Problem
+from prototxt_net.finding import SEVERITIES, Finding, Fix, Problem
 from prototxt_net.graph import connect
 from prototxt_net.net import Node, Phase, PhaseNet
 from prototxt_net.phases import State, active_phases, filtered, merged_state
@@ -167,7 +169,7 @@ def _findings(analysis: Analysis) -> list[Finding]:
     result = [
         Finding(
             f.code, f.name, f.severity, f.message, f.start, f.end, f.layer, tuple(phases), dialect, f.caffe_aborts,
-            f.fix, f.related, f"{DOCS_URL}{f.code}.md",
+            _with_line_ends_of(analysis.tree.text, f.fix), f.related, f"{DOCS_URL}{f.code}.md",
         )
         for f, phases in found.values()
         # the same defect, milder in the other phase, is said once
@@ -175,6 +177,14 @@ def _findings(analysis: Analysis) -> list[Finding]:
     ]  # fmt: skip
     result.sort(key=lambda f: (f.start, f.end, f.code))
     return suppress.apply(result, analysis, active_codes(settings.select, settings.extend_select, settings.ignore))
+
+
+def _with_line_ends_of(text: str, fix: Fix | None) -> Fix | None:
+    """The fix in the line ends of its text; rules write LF."""
+    if fix is None or not any("\n" in edit.content for edit in fix.edits) or newline_of(text) == "\n":
+        return fix
+    edits = (replace(edit, content=edit.content.replace("\r\n", "\n").replace("\n", "\r\n")) for edit in fix.edits)
+    return replace(fix, edits=tuple(edits))
 
 
 _RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 
@@ -30,14 +31,14 @@ def _list(names: tuple[str, ...], limit: int = 4) -> str:
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
-def nearest(word: str, known: object) -> str:
+def nearest(word: str, known: Iterable[str]) -> str:
     """The known spelling nearest to a word ("" when none is near); letter case alone counts as very near."""
-    candidates = list(known)  # type: ignore[call-overload]
+    candidates = list(known)
     folded = {name.lower(): name for name in candidates}
     if word.lower() in folded:
-        return str(folded[word.lower()])
+        return folded[word.lower()]
     near = get_close_matches(word, candidates, 1, 0.7)
-    return str(near[0]) if near else ""
+    return near[0] if near else ""
 
 
 def _unknown_field(problem: Problem, schema: Schema) -> Problem:

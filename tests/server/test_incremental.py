@@ -23,7 +23,9 @@ def graph(net: PhaseNet) -> list[Any]:
     places = {id(node): node.position for node in net.nodes}
 
     def blob(version: Any) -> Any:
-        return None if version is None else (version.name, places[id(version.producer)], version.top_index, version.shape)
+        return (
+            None if version is None else (version.name, places[id(version.producer)], version.top_index, version.shape)
+        )
 
     return [
         (

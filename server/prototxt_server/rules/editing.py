@@ -51,7 +51,8 @@ def _skip_blanks(text: str, offset: int) -> int:
 
 
 def _line_start(text: str, offset: int) -> int:
-    return max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
+    line = text.rfind("\n", 0, offset) + 1
+    return max(line, text.rfind("\r", line, offset) + 1)  # no search for "\r" through a file that has none
 
 
 def delete_entry(text: str, base: int, entry: Entry) -> Edit:

@@ -101,7 +101,7 @@ def _rounded_up(node: Node) -> tuple[int, int, int] | None:
         kernel = param.get(f"kernel_{suffix}") if param.has(f"kernel_{suffix}") else param.get("kernel_size")
         pad = param.get(f"pad_{suffix}") if param.has(f"pad_{suffix}") else param.get("pad")
         stride = param.get(f"stride_{suffix}") if param.has(f"stride_{suffix}") else param.get("stride")
-        if kernel and stride and (size + 2 * pad - kernel) // stride + 1 < out:
+        if kernel and stride and (size + 2 * (pad or 0) - kernel) // stride + 1 < out:
             return axis, size, out
     return None
 

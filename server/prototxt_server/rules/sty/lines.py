@@ -19,31 +19,35 @@ _STEP = 2
 
 
 def _line_start(text: str, offset: int) -> int:
-    return max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
+    line = text.rfind("\n", 0, offset) + 1
+    return max(line, text.rfind("\r", line, offset) + 1)
 
 
 def indents(analysis: Analysis) -> Iterator[tuple[int, int, int]]:
     """(line start, where its first token stands, the depth it has) of each line that begins with a field or a close."""
     text = analysis.tree.text
-
-    def visit(base: int, item: Field, depth: int) -> Iterator[tuple[int, int, int]]:
-        start = base + item.start
-        line = _line_start(text, start)
-        if not text[line:start].strip():
-            yield line, start, depth
-        value = item.value
-        items = value.items if isinstance(value, ListValue) else [value]
-        for message in items:
-            if isinstance(message, Message):
-                for inner in message.fields:
-                    yield from visit(base, inner, depth + 1)
-                close = base + message.end - 1
-                line = _line_start(text, close)
-                if message.closed and not text[line:close].strip():
-                    yield line, close, depth
-
     for base, item in analysis.tree.fields():
-        yield from visit(base, item, 0)
+        for at, depth in _firsts(item):
+            line = _line_start(text, base + at)
+            if not text[line : base + at].strip():
+                yield line, base + at, depth
+
+
+def _firsts(item: Field) -> Iterator[tuple[int, int]]:
+    """(where it stands, its depth) of a field, of all fields inside and of their closing brackets, in file order."""
+    waiting: list[tuple[Field | int, int]] = [(item, 0)]  # a stack: nothing limits how deep messages may be nested
+    while waiting:
+        here, depth = waiting.pop()
+        if isinstance(here, int):
+            yield here, depth
+            continue
+        yield here.start, depth
+        values = here.value.items if isinstance(here.value, ListValue) else [here.value]
+        for message in reversed(values):
+            if isinstance(message, Message):
+                if message.closed:
+                    waiting.append((message.end - 1, depth))
+                waiting.extend((inner, depth + 1) for inner in reversed(message.fields))
 
 
 @rule

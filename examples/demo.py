@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -11,24 +13,32 @@ HERE = Path(__file__).resolve().parent
 
 STEPS = [
     (
-        "Every layer from bnorm1 on puts out zeros. Why?",
-        ["check", "bn_zero_gamma.prototxt"],
+        "Every layer from bnorm1 on puts out zeros, and without the BatchNorm the same net trains. Why?",
+        "check bn_zero_gamma.prototxt --select BN031,BN032",
     ),
     (
-        "Prove it: run one batch and find the layer where the signal stops.",
-        ["forward", "bn_zero_gamma.prototxt"],
+        "Is that so? One batch through the net shows the layer where the signal stops.",
+        "forward bn_zero_gamma.prototxt",
     ),
     (
-        "What would the fixes change?",
-        ["check", "bn_zero_gamma.prototxt", "--diff", "--unsafe-fixes", "--select", "BN"],
+        "Let the fixes be applied, to a copy ...",
+        "check fixed.prototxt --select BN031,BN032 --fix --unsafe-fixes",
     ),
     (
-        "The same text under BVLC Caffe, whose BatchNorm has no gamma of its own.",
-        ["check", "bn_zero_gamma.prototxt", "--dialect", "bvlc", "--format", "concise"],
+        "... and run it again.",
+        "forward fixed.prototxt",
+    ),
+    (
+        "BVLC Caffe reads the same text otherwise: its BatchNorm has no gamma, so other things count.",
+        "check bn_zero_gamma.prototxt --dialect bvlc",
+    ),
+    (
+        "What do other nets of this folder suffer from? README.md tells their stories.",
+        "check bn_by_the_blog.prototxt frozen_teacher.prototxt dead_layer.prototxt loss_87.prototxt --statistics",
     ),
     (
         "A net with nothing to complain about: what is in it?",
-        ["describe", "lenet_bn.prototxt"],
+        "describe lenet_bn.prototxt",
     ),
 ]
 
@@ -36,12 +46,18 @@ STEPS = [
 def main() -> int:
     """Run the steps; the exit code is 1 when one of them broke (findings are what a demo is for)."""
     broken = 0
-    for title, arguments in STEPS:
-        print(f"\n# {title}\n$ lsp {' '.join(arguments)}", flush=True)
-        start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", "prototxt_server", *arguments], cwd=HERE, check=False)
-        print(f"  [{time.perf_counter() - start:.1f} s, exit code {done.returncode}]", flush=True)
-        broken += done.returncode not in (0, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        for path in HERE.glob("*.prototxt"):
+            shutil.copy(path, work)
+        shutil.copy(work / "bn_zero_gamma.prototxt", work / "fixed.prototxt")
+        for number, (title, arguments) in enumerate(STEPS, 1):
+            print(f"\n{'=' * 100}\n{number}. {title}\n\n$ lsp {arguments}", flush=True)
+            start = time.perf_counter()
+            command = [sys.executable, "-m", "prototxt_server", *arguments.split()]
+            done = subprocess.run(command, cwd=work, stderr=subprocess.STDOUT, check=False)
+            print(f"\n[{time.perf_counter() - start:.1f} s, exit code {done.returncode}]", flush=True)
+            broken += done.returncode not in (0, 1)
     return 1 if broken else 0
 
 

@@ -134,7 +134,7 @@ def describe_text(net: PhaseNet, filename: str = "") -> str:
     ]
     if any(any(node.in_place) for node in net.nodes):
         tail.append("* works in place")
-    if any(None in (_sizes(blob.shape) or [None]) for node in net.nodes for blob in node.tops):
+    if any((sizes := _sizes(blob.shape)) is None or None in sizes for node in net.nodes for blob in node.tops):
         tail.append("? no text tells this size; give it with --shape BLOB=N,C,H,W")
     return "\n".join([f"{head} ({net.dialect}, {net.phase})", "", *lines, "", *tail])
 

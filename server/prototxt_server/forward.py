@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from prototxt_net.finding import Finding
@@ -55,8 +55,18 @@ def as_findings(found: Sequence[Finding], analysis: Analysis) -> list[Finding]:
     return suppress.apply(chosen, analysis)
 
 
-def run_each(analyses: Sequence[Analysis], options: Mapping[str, Any]) -> Iterator[tuple[Analysis, list[Finding], str]]:
-    """One pass for each net, with one worker: (analysis, findings, why there was no result or "")."""
+@dataclass(slots=True, frozen=True)
+class Pass:
+    """One batch through one net. problem: why there was no result. notes: what was not as the net says."""
+
+    analysis: Analysis
+    findings: list[Finding]
+    problem: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def run_each(analyses: Sequence[Analysis], options: Mapping[str, Any]) -> Iterator[Pass]:
+    """One pass for each net, with one worker."""
     from prototxt_gpu_check.client import WorkerError
 
     with worker() as client:
@@ -64,6 +74,7 @@ def run_each(analyses: Sequence[Analysis], options: Mapping[str, Any]) -> Iterat
             try:
                 report = client.check(request_of(analysis, **options))
             except WorkerError as error:
-                yield analysis, [], str(error)
+                yield Pass(analysis, [], str(error))
             else:
-                yield analysis, as_findings(report.findings, analysis), ""
+                notes = tuple(str(item["message"]) for item in report.data["degraded"])
+                yield Pass(analysis, as_findings(report.findings, analysis), notes=notes)

@@ -135,11 +135,17 @@ def _with_forward(results: list[Checked]) -> list[FileFindings]:
     merged = {id(r.analysis): r.findings for r in results if r.analysis is not None and r.findings is not None}
     analyses = [r.analysis for r in results if r.analysis is not None]
     nets = [a for a in analyses if a.file.kind == "net" and not any(f.caffe_aborts for f in a.findings)]
-    for analysis, found, why in run_each(nets, {"device": "auto"}):
-        if why:
-            complain(f"{analysis.source.path}: no forward pass: {why}")
-        every = sorted([*analysis.findings, *found], key=lambda f: (f.start, f.end, f.code))
-        merged[id(analysis)] = FileFindings(analysis.source.path, analysis.source.text, every)
+    noted: dict[str, int] = {}
+    for done in run_each(nets, {"device": "auto"}):
+        source = done.analysis.source
+        if done.problem:
+            complain(f"{source.path}: no forward pass: {done.problem}")
+        for note in done.notes:
+            noted[note] = noted.get(note, 0) + 1
+        every = sorted([*done.analysis.findings, *done.findings], key=lambda f: (f.start, f.end, f.code))
+        merged[id(done.analysis)] = FileFindings(source.path, source.text, every)
+    for note, times in noted.items():
+        complain(f"one batch: {note}{f' ({times} nets)' if times > 1 else ''}")
     return list(merged.values())
 
 

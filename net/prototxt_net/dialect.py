@@ -167,7 +167,8 @@ def detect(tree: Tree, kind: FileKind) -> Verdict:
         return Verdict("bvlc", "no known fork has what BVLC Caffe lacks here", (), fewest)
     first = next((item for item in missing if best in _having(item)), missing[0])
     others = tuple(dialect for dialect in ranked if dialect != best)
-    return Verdict(best, f"`{first.name}` is a {first.kind} of {best}, not of BVLC Caffe", others, fewest)
+    article = "an" if first.kind[0] in "aeiou" else "a"
+    return Verdict(best, f"`{first.name}` is {article} {first.kind} of {best}, not of BVLC Caffe", others, fewest)
 
 
 def reads_as_well(tree: Tree, dialect: str, kind: FileKind, verdict: Verdict) -> bool:

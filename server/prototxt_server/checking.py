@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +10,7 @@ from functools import partial
 from prototxt_server import config, files
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import analyze
-from prototxt_server.fixing import fix_all
+from prototxt_server.fixing import fix_all, ignore_all
 from prototxt_server.report.record import FileFindings
 
 _WORTH_A_PROCESS = 24  # files that one process analyses in about the time in which another starts
@@ -19,13 +18,17 @@ _WORTH_A_PROCESS = 24  # files that one process analyses in about the time in wh
 
 @dataclass(slots=True, frozen=True)
 class Task:
-    """What to do with each file. fix: "" | "write" | "show" (a diff, nothing is written)."""
+    """What to do with each file.
+
+    fix: "" | "write" | "show" (a diff, nothing is written). silence: severities to write ignore comments for instead.
+    """
 
     settings: Settings
     config: str | None = None
     isolated: bool = False
     fix: str = ""
     unsafe: bool = False
+    silence: frozenset[str] = frozenset()
     stdin_filename: str | None = None
 
 
@@ -68,6 +71,8 @@ def check_all(names: list[str], task: Task, jobs: int, keep: bool) -> Iterator[C
 
 
 def _leave_interrupts_to_the_parent() -> None:
+    import signal
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -86,14 +91,17 @@ def check(name: str, task: Task) -> Checked:
     except files.PathError as error:
         return Checked(name, complaint=str(error))
     source = Source(text.text, text.path, text.encoding_problem)
-    if not task.fix:
+    if not task.fix and not task.silence:
         return _checked(name, analyze(source, settings))
     if not text.writable:
         result = _checked(name, analyze(source, settings))
         if text.encoding_problem == files.UTF16:
             result.complaint = f"{text.path}: not fixed, because it is UTF-16: save it as UTF-8 first"
         return result
-    done = fix_all(source, settings, task.unsafe)
+    if task.silence:
+        done = ignore_all(analyze(source, settings), task.silence)
+    else:
+        done = fix_all(source, settings, task.unsafe)
     result = _checked(name, done.analysis)
     result.applied = done.applied
     if task.fix == "show":

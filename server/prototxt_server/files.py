@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -112,6 +109,9 @@ def write(path: str, text: str) -> None:
 
 
 def _replace(target: str, data: bytes) -> None:
+    import shutil
+    import tempfile  # what only writing needs is imported by it; reading is done at every start
+
     try:
         handle, draft = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".lsp-")
     except PermissionError:  # a folder that takes no new files: the file itself may still be written
@@ -177,6 +177,8 @@ def _git_ignored(folder: str, files: list[str]) -> frozenset[str]:
     here = Path(folder).resolve()
     if not files or not any((parent / ".git").exists() for parent in (here, *here.parents)):
         return frozenset()
+    import subprocess
+
     by_absolute = {os.path.abspath(path): path for path in files}
     try:
         done = subprocess.run(

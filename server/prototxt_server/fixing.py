@@ -1,4 +1,4 @@
-"""Applying fixes until nothing more changes."""
+"""Applying fixes until nothing more changes; silencing what is to stay."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from prototxt_grammar.edits import Edit, apply_edits
 from prototxt_net.finding import Finding
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import analyze
+from prototxt_server.suppress import ignore_edit
 
 _TRIES = 200  # analyses
 _WORK = 5_000_000  # characters to analyse: a text of megabytes with thousands of fixes stops sooner
@@ -115,3 +116,22 @@ def _clashes(edit: Edit, taken: list[Edit]) -> bool:
     return any(
         e.start == edit.start or (e.start < edit.end and edit.start < e.end) for e in taken[max(at - 1, 0) : at + 1]
     )
+
+
+def ignore_all(analysis: Analysis, severities: frozenset[str]) -> Fixed:
+    """Write a comment that silences each finding of these severities. Findings that no comment can silence stay."""
+    applied = 0
+    given_up: set[_Key] = set()
+    for _ in range(len(analysis.findings)):
+        finding = next((f for f in analysis.findings if f.severity in severities and _key(f) not in given_up), None)
+        if finding is None:
+            break
+        source = analysis.source
+        text = apply_edits(source.text, [ignore_edit(analysis, finding)])
+        after = analyze(Source(text, source.path, source.encoding_problem), analysis.settings, analysis)
+        if len(after.findings) < len(analysis.findings):
+            applied += len(analysis.findings) - len(after.findings)
+            analysis = after
+        else:
+            given_up.add(_key(finding))
+    return Fixed(analysis, applied)

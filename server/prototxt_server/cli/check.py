@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import Counter
 from typing import Any
 
 import click
 
 from prototxt_net.finding import SEVERITIES
-from prototxt_server import files
+from prototxt_server import baseline, files
 from prototxt_server.checking import Checked, Task, check_all
 from prototxt_server.cli.common import complain, fail, layout, reading_options, say, settings_of
 from prototxt_server.config import ConfigError, spelled
@@ -68,6 +69,16 @@ def _codes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     help="Exit 1 from this severity on.",
 )
 @click.option("--exit-zero", is_flag=True, help="Exit 0 whatever is found.")
+@click.option(
+    "--add-ignore",
+    is_flag=True,
+    help="Write an ignore comment for each finding from --fail-on on, then report what is left.",
+)
+@click.option(
+    "--baseline",
+    metavar="FILE",
+    help="Do not report what FILE knows (by file, code and layer); where there is no FILE, write it.",
+)
 @click.option("--statistics", is_flag=True, help="Counts per rule instead of findings.")
 @click.option("--jobs", type=click.IntRange(0), default=0, show_default=True, help="Processes; 0: as many as pay.")
 @click.option("--stdin-filename", metavar="NAME", help="The name of what `-` reads.")
@@ -89,10 +100,12 @@ def command(paths: tuple[str, ...], **options: Any) -> None:
     found = [result.findings for result in results if result.findings is not None]
     changed = any(result.diff for result in results)
     if options["diff"]:
-        _say_diff(results)
+        _say_diff(results, "silence" if options["add_ignore"] else "fix")
     else:
         if options["forward"]:
             found = _with_forward(results)
+        if options["baseline"]:
+            found = _without_known(found, options["baseline"])
         _print(found, results, options)
     if complaints or any(result.complaint for result in results):
         raise SystemExit(2)
@@ -105,13 +118,17 @@ def _checked(names: list[str], options: dict[str, Any]) -> list[Checked]:
     settings = settings_of(
         options, select=options["select"], extend_select=options["extend_select"], ignore=options["ignore"]
     )
+    failing = SEVERITIES[: SEVERITIES.index(options["fail_on"]) + 1]
+    if options["add_ignore"] and options["fix"]:
+        fail("--add-ignore and --fix exclude each other")
     task = Task(
         settings,
         options["config"],
         options["isolated"],
-        "show" if options["diff"] else "write" if options["fix"] else "",
-        options["unsafe_fixes"],
-        options["stdin_filename"],
+        fix="show" if options["diff"] else "write" if options["fix"] else "",
+        unsafe=options["unsafe_fixes"],
+        silence=frozenset(failing) if options["add_ignore"] else frozenset(),
+        stdin_filename=options["stdin_filename"],
     )
     try:
         return list(check_all(names, task, options["jobs"], keep=options["forward"]))
@@ -119,13 +136,13 @@ def _checked(names: list[str], options: dict[str, Any]) -> list[Checked]:
         fail(str(error))
 
 
-def _say_diff(results: list[Checked]) -> None:
+def _say_diff(results: list[Checked], verb: str) -> None:
     """The differences on standard output, how many on standard error."""
     sys.stdout.flush()
     for result in results:
         sys.stdout.buffer.write(result.diff.encode("utf-8", "surrogateescape"))
     fixes, changed = sum(result.applied for result in results), sum(bool(result.diff) for result in results)
-    click.echo(f"Would fix {human.count(fixes, 'finding')} in {human.count(changed, 'file')}.", err=True)
+    click.echo(f"Would {verb} {human.count(fixes, 'finding')} in {human.count(changed, 'file')}.", err=True)
 
 
 def _with_forward(results: list[Checked]) -> list[FileFindings]:
@@ -149,6 +166,22 @@ def _with_forward(results: list[Checked]) -> list[FileFindings]:
     return list(merged.values())
 
 
+def _without_known(found: list[FileFindings], path: str) -> list[FileFindings]:
+    """The findings that the baseline does not know; the first time, they become the baseline."""
+    try:
+        known = baseline.load(path)
+        if known is None:
+            baseline.save(path, found)
+            known = baseline.load(path) or Counter()
+            click.echo(f"Wrote {human.count(known.total(), 'finding')} to {path}.", err=True)
+    except files.PathError as error:
+        fail(str(error))
+    rest, gone = baseline.without(path, known, found)
+    if gone:
+        click.echo(f"{human.count(gone, 'finding')} of {path} gone: delete it to have it written anew.", err=True)
+    return rest
+
+
 def _print(found: list[FileFindings], results: list[Checked], options: dict[str, Any]) -> None:
     """The report on standard output; the fixed text of standard input takes that place, and the report goes beside."""
     fixed = next((result.fixed for result in results if result.fixed is not None), None)
@@ -166,4 +199,4 @@ def _print(found: list[FileFindings], results: list[Checked], options: dict[str,
     if found and options["format_"] in ("full", "concise") and not options["statistics"]:
         gap = "\n" if text and options["format_"] == "full" else ""
         applied = sum(result.applied for result in results)
-        say(gap + human.summary(found, applied), err=True)
+        say(gap + human.summary(found, applied, "Silenced" if options["add_ignore"] else "Fixed"), err=True)

@@ -102,14 +102,14 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 or noun == "info" else f"{number} {noun}s"
 
 
-def summary(files: list[FileFindings], applied: int = 0) -> str:
-    """`Checked 3 files: 2 errors, 1 warning. 1 fixable with --fix.`; applied: fixes that were made before."""
+def summary(files: list[FileFindings], applied: int = 0, done: str = "Fixed") -> str:
+    """`Fixed 1 finding. Checked 3 files: 2 errors. 1 fixable with --fix.`; applied, done: what was made before."""
     counts = Counter(finding.severity for file in files for finding in file.findings)
     fixes = Counter(f.fix.applicability for file in files for f in file.findings if f.fix is not None)
     words = [count(counts[s], s) for s in SEVERITIES if counts[s]]
     text = f"Checked {count(len(files), 'file')}: {', '.join(words) or 'nothing found'}."
     if applied:
-        text = f"Fixed {count(applied, 'finding')}. {text}"
+        text = f"{done} {count(applied, 'finding')}. {text}"
     if fixes["safe"]:
         text += f" {fixes['safe']} fixable with --fix."
     if fixes["unsafe"]:

@@ -78,9 +78,7 @@ def conv_out(size: Dim, kernel: int, pad: int, stride: int, dilation: int = 1) -
     return Sym(f"conv({size.name},{extent},{pad},{stride})")
 
 
-def pool_out(
-    size: Dim, kernel: int, pad: int, stride: int, floor: bool = False, clip: bool | None = None
-) -> Dim:
+def pool_out(size: Dim, kernel: int, pad: int, stride: int, floor: bool = False, clip: bool | None = None) -> Dim:
     """Output size of a pooling: rounds up (down with `floor`), then drops a last window that starts in the padding.
 
     clip: whether that last step is done; Caffe does it on both axes as soon as one of them is padded.

@@ -47,6 +47,7 @@ class DuplicateLayerName(Rule):
         first: dict[str, Node] = {}
         with_weights = {node.name for node in net.nodes if node.setup.params}
         taken = {layer.name for layer in net.file.layers}
+        numbers: Counter[str] = Counter()
         for node in net.nodes:
             if not node.name or counts[node.name] == 1:
                 continue
@@ -63,16 +64,18 @@ class DuplicateLayerName(Rule):
             )
             yield self.at(
                 node, message, "name", severity=self.severity if weights else "hint",
-                fix=self._fix(node, taken), related=(related(first[node.name], "the first of that name", "name"),),
+                fix=self._fix(node, taken, numbers), related=(related(first[node.name], "the first of that name", "name"),),
             )  # fmt: skip
 
-    def _fix(self, node: Node, taken: set[str]) -> Fix | None:
+    def _fix(self, node: Node, taken: set[str], numbers: Counter[str]) -> Fix | None:
+        """The next free name; numbers: the last one given for each name, so that all fixes together clash nowhere."""
         entry = node.layer.bound.entry("name")
         if entry is None:
             return None
-        number = 2
+        number = max(numbers[node.name], 1) + 1
         while f"{node.name}_{number}" in taken:
             number += 1
+        numbers[node.name] = number
         new = f"{node.name}_{number}"
         return Fix("unsafe", f"Rename it to '{new}'", (string_edit(node.layer, entry, new),))
 

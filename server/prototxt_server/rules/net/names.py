@@ -64,7 +64,8 @@ class DuplicateLayerName(Rule):
             )
             yield self.at(
                 node, message, "name", severity=self.severity if weights else "hint",
-                fix=self._fix(node, taken, numbers), related=(related(first[node.name], "the first of that name", "name"),),
+                fix=self._fix(node, taken, numbers),
+                related=(related(first[node.name], "the first of that name", "name"),),
             )  # fmt: skip
 
     def _fix(self, node: Node, taken: set[str], numbers: Counter[str]) -> Fix | None:

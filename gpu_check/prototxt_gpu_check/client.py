@@ -54,9 +54,12 @@ class Report:
 
 
 class WorkerClient:
-    """A worker process, started when first needed and kept warm."""
+    """A worker process, started when first needed and kept warm. quiet: what it writes to its log is dropped."""
 
-    def __init__(self, command: list[str] | None = None, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, command: list[str] | None = None, env: Mapping[str, str] | None = None, quiet: bool = False
+    ) -> None:
+        self._log = subprocess.DEVNULL if quiet else None
         self._command = command or [sys.executable, "-m", "prototxt_gpu_check.worker"]
         self._env = dict(env) if env is not None else None
         self._process: subprocess.Popen[bytes] | None = None
@@ -202,7 +205,7 @@ class WorkerClient:
         self._replies = queue.Queue()
         try:
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._env
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, env=self._env
             )
         except OSError as error:
             raise WorkerError("died", f"The worker process cannot be started: {error}") from None

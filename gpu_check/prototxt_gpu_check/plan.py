@@ -48,6 +48,7 @@ def make(file: NetFile, state: State, inputs: Inputs, batch: int | None, default
                 "shape-assumed", f"The text does not tell the shape of {listed}: assumed (--shape says otherwise)."
             )
         )
+    degraded += _unlike_the_text(loose, inputs)
     requested = _batch(loose, shapes, inputs)
     used = _wanted(requested, shapes, inputs, batch, default_batch)
     net = _concrete(file, state, shapes)
@@ -72,6 +73,23 @@ def make(file: NetFile, state: State, inputs: Inputs, batch: int | None, default
             Degraded("batch-cut", f"The batch was cut from {requested} to {used} samples (--batch says otherwise).")
         )
     return Plan(smaller, cut, requested, used, degraded)
+
+
+def _unlike_the_text(loose: PhaseNet, inputs: Inputs) -> list[Degraded]:
+    """Arrays whose shape, apart from the batch, is another than the text gives the blob."""
+    notes = []
+    for node in loose.nodes:
+        for blob in node.tops if not node.bottoms else ():
+            array, told = inputs.arrays.get(blob.name), blob.shape
+            if array is None or told is None:
+                continue
+            same = zip(array.shape[1:], told[1:], strict=False)
+            if array.ndim != len(told) or any(isinstance(want, int) and have != want for have, want in same):
+                given = "x".join(map(str, array.shape)) or "a single number"
+                meant = "x".join(str(d) if isinstance(d, int) else "?" for d in told)
+                message = f"'{blob.name}' is given as {given}, the net says {meant}: it was run as given."
+                notes.append(Degraded("input-shape", message))
+    return notes
 
 
 def _concrete(file: NetFile, state: State, shapes: Mapping[str, Ints]) -> PhaseNet:

@@ -147,7 +147,7 @@ class Worker:
             self.send({"id": number, "result": out})
 
     def _failed(self, number: Any, error: Exception) -> None:
-        traceback.print_exception(error, file=sys.stderr)
+        traceback.print_exception(error, file=sys.stderr)  # to whoever keeps a log; a command line does not
         fault = any(kind.__module__.startswith("cupy") for kind in type(error).__mro__)
         code = "device_fault" if fault else "internal"
         self.send({"id": number, "error": {"code": code, "message": f"{type(error).__name__}: {error}"}})
@@ -166,9 +166,15 @@ def read_request(data: dict[str, Any]) -> Any:
     inputs = {}
     for name, path in (data.get("inputs") or {}).items():
         try:
-            inputs[name] = np.asarray(np.load(path, allow_pickle=False), np.float32)
-        except (OSError, ValueError) as error:
-            raise Refused(f"{path} is no array that can be used for '{name}': {error}.") from None
+            array = np.load(path, allow_pickle=False)
+        except OSError as error:
+            raise Refused(f"{path}: {error.strerror or error}") from None
+        except (ValueError, EOFError):
+            raise Refused(f"{path} is no .npy file, or not a whole one") from None
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or not array.size:
+            held = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "several arrays"
+            raise Refused(f"{path} cannot be used for '{name}': it holds {held}, not one array of numbers")
+        inputs[name] = array.astype(np.float32, copy=False)
     paths = data.get("weights") or ()
     return Request(
         text=data["text"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,10 +34,10 @@ def request_of(analysis: Analysis, **more: Any) -> dict[str, Any]:
 
 @contextmanager
 def worker() -> Iterator[WorkerClient]:
-    """A worker process for the time of a command."""
+    """A worker process for the time of a command. Its log, tracebacks included, is shown with LSP_DEBUG=1."""
     from prototxt_gpu_check.client import WorkerClient
 
-    client = WorkerClient()
+    client = WorkerClient(quiet=os.environ.get("LSP_DEBUG") != "1")
     try:
         yield client
     finally:

@@ -88,7 +88,7 @@ def test_arrays_and_shapes_from_outside(client: WorkerClient, tmp_path: Path) ->
         ({"text": NET, "dialect": "nowhere"}, "Unknown dialect 'nowhere'"),
         ({"text": NET, "device": "tpu"}, "Unknown device 'tpu'"),
         ({"text": NET, "weights": "absent.caffemodel"}, "absent.caffemodel"),
-        ({"text": NET, "inputs": {"data": "absent.npy"}}, "absent.npy is no array"),
+        ({"text": NET, "inputs": {"data": "absent.npy"}}, "absent.npy: No such file"),
     ],
 )
 def test_what_cannot_be_run_is_refused_in_one_sentence(

@@ -15,10 +15,7 @@ GROUPS = ("bn", "frz", "syn", "sch", "net", "shp", "ini", "sol", "dat", "los", "
 def load_all() -> tuple[base.Rule, ...]:
     """Every rule, by code."""
     for group in GROUPS:
-        try:
-            package = importlib.import_module(f"prototxt_server.rules.{group}")
-        except ModuleNotFoundError:
-            continue
+        package = importlib.import_module(f"prototxt_server.rules.{group}")
         for info in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{package.__name__}.{info.name}")
     return tuple(base.registered())

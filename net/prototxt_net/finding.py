@@ -27,7 +27,11 @@ class Fix:
 
 @dataclass(slots=True, frozen=True)
 class Related:
-    """Another place that explains a finding. `filename` is empty for the file of the finding itself."""
+    """Another place that explains a finding.
+
+    filename: empty for the file of the finding itself, else a path that opens from the current folder. start, end:
+    offsets into the text of that file.
+    """
 
     message: str
     start: int

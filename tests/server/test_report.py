@@ -18,7 +18,7 @@ from prototxt_server.analysis import Settings, Source
 from prototxt_server.engine import analyze
 from prototxt_server.report import formats
 from prototxt_server.report.human import statistics, summary
-from prototxt_server.report.record import FileFindings, Layout
+from prototxt_server.report.record import FileFindings, Layout, records
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LAYOUT = Layout()
@@ -51,6 +51,21 @@ COUNT = sum(len(file.findings) for file in FILES)
 def rendered(name: str, layout: Layout = LAYOUT) -> str:
     """As it reaches standard output, where invalid bytes are replaced."""
     return re.sub("[\ud800-\udfff]", "\ufffd", formats.render(name, FILES, layout))
+
+
+def test_a_place_in_another_file_has_the_rows_of_that_file(tmp_path: Path) -> None:
+    other = tmp_path / "solver.prototxt"
+    other.write_text('net: "n.prototxt"\nbase_lr: 0.1\n')
+    start = other.read_text().index("base_lr")
+    there = Related("the solver", start, start + 7, str(other))
+    gone = Related("deleted since", 40, 47, str(tmp_path / "gone.prototxt"))
+    finding = Finding("NET001", "unknown-bottom", "error", "says", 0, 4, related=(there, gone))
+    file = FileFindings("n.prototxt", "name: 'x'", [finding])
+    assert [(r["location"], r["end_location"]) for r in next(records([file]))["related"]] == [
+        ({"row": 2, "column": 1}, {"row": 2, "column": 8}),
+        ({"row": 1, "column": 1}, {"row": 1, "column": 1}),
+    ]
+    assert f"the solver ({other}:2:1)" in formats.render("full", [file], LAYOUT)
 
 
 # -- json, as the contract has it --------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def _full(file: FileFindings, finding: Finding, style: Style, layout: Layout) ->
     lines.append(f"  {style('-->', '34')} {name}:{place['row']}:{place['column']}")
     lines += _excerpt(file, finding.start, finding.end, style, _COLOUR[finding.severity])
     for related in finding.related:
-        where = file.location(related.start)
+        where = file.location(related.start, related.filename)
         other = visible(related.filename) or name
         lines.append(f"  {style('note:', '1')} {visible(related.message)} ({other}:{where['row']}:{where['column']})")
     if finding.fix is not None:

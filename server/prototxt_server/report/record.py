@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from prototxt_grammar import LineIndex
 from prototxt_net.finding import Finding, Fix, Severity
+from prototxt_server import files
 
 
 @dataclass(slots=True, frozen=True)
@@ -37,10 +38,23 @@ class FileFindings:
         """Offsets -> rows and columns of this text."""
         return LineIndex(self.text)
 
-    def location(self, offset: int) -> dict[str, int]:
-        """1-based row and column; columns count code points."""
-        row, column = self.lines.position(offset, "utf-32")
+    def location(self, offset: int, filename: str = "") -> dict[str, int]:
+        """1-based row and column; columns count code points. filename: the other file that the offset lies in.
+
+        A file that cannot be read any more gives its first character.
+        """
+        lines = _lines_of(filename) if filename and filename != self.filename else self.lines
+        row, column = lines.position(offset, "utf-32")
         return {"row": row + 1, "column": column + 1}
+
+
+@cache
+def _lines_of(filename: str) -> LineIndex:
+    """Offsets -> rows and columns of a file on disk that a finding of another file points at."""
+    try:
+        return LineIndex(files.read(filename).text)
+    except files.PathError:
+        return LineIndex("")
 
 
 def fix_record(file: FileFindings, fix: Fix | None) -> dict[str, Any] | None:
@@ -80,8 +94,8 @@ def record(file: FileFindings, finding: Finding) -> dict[str, Any]:
             {
                 "message": related.message,
                 "filename": related.filename or file.filename,
-                "location": file.location(related.start),
-                "end_location": file.location(related.end),
+                "location": file.location(related.start, related.filename),
+                "end_location": file.location(related.end, related.filename),
             }
             for related in finding.related
         ],
@@ -89,6 +103,6 @@ def record(file: FileFindings, finding: Finding) -> dict[str, Any]:
     }
 
 
-def records(files: Iterable[FileFindings]) -> Iterator[dict[str, Any]]:
+def records(checked: Iterable[FileFindings]) -> Iterator[dict[str, Any]]:
     """The records of all findings, file by file."""
-    return (record(file, finding) for file in files for finding in file.findings)
+    return (record(file, finding) for file in checked for finding in file.findings)

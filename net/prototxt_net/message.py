@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from prototxt_grammar.tree import Field, Message, Scalar
@@ -69,15 +70,19 @@ class Bound:
         if field is None:
             return None
         if field.kind == "message" and not field.repeated:
-            return Bound(self._schema.messages[field.type_name], self._schema, {}, None)
+            return _absent(self._schema, field.type_name)
         return field.default
 
     def sub(self, name: str) -> Bound:
         """The message field `name`, empty when absent or unknown to this dialect."""
-        value = self.get(name)
-        if isinstance(value, Bound):
-            return value
-        return Bound(_EMPTY, self._schema, {}, None)
+        entries = self.entries.get(name)
+        if entries:
+            value = entries[-1].value
+            return value if isinstance(value, Bound) else _absent(self._schema, "")
+        field = self.type.fields.get(name)
+        if field is None or field.kind != "message" or field.repeated:
+            return _absent(self._schema, "")
+        return _absent(self._schema, field.type_name)
 
     def all(self, name: str) -> list[Any]:
         """All values of a repeated field, in file order."""
@@ -117,6 +122,12 @@ class Bound:
                 yield entry
                 if isinstance(entry.value, Bound):
                     yield from entry.value.walk()
+
+
+@cache
+def _absent(schema: Schema, type_name: str) -> Bound:
+    """A message of that type with no field written; "": a message without fields. Nobody writes into a Bound."""
+    return Bound(schema.messages[type_name] if type_name else _EMPTY, schema, {}, None)
 
 
 _EMPTY = MessageType("", {})

@@ -109,47 +109,51 @@ def _range(count: tuple[int, int | None]) -> str:
 def _counts_hold(s: Context, entry: LayerType) -> bool:
     """Layer::CheckBlobCounts, SetLossWeights and Net::AppendBottom's counts. False when set-up would not be reached."""
     layer = s.layer
-    type_, name = layer.type, layer.name
+    n, m = len(layer.bottoms), len(layer.tops)
     low, high = entry.bottom_count(layer)
-    n = len(layer.bottoms)
-    good = s.expect(
-        n >= low and (high is None or n <= high),
-        "SHP001",
-        f"{type_} '{name}' takes {_range((low, high))} bottoms, {n} given; Caffe aborts.",
-        "bottom",
-    )
+    good = n >= low and (high is None or n <= high)
+    if not good:
+        s.expect(
+            False,
+            "SHP001",
+            f"{layer.type} '{layer.name}' takes {_range((low, high))} bottoms, {n} given; Caffe aborts.",
+            "bottom",
+        )
     low, high = entry.top_count(layer)
-    m = len(layer.tops)
     made = max(m, low) if entry.auto_top else m
-    good &= s.expect(
-        made >= low and (high is None or made <= high),
-        "SHP002",
-        f"{type_} '{name}' makes {_range((low, high))} tops, {m} given; Caffe aborts.",
-        "top",
-    )
-    if entry.equal and good:
-        good &= s.expect(
-            n == made,
+    if made < low or (high is not None and made > high):
+        good = s.expect(
+            False,
             "SHP002",
-            f"{type_} '{name}' makes one top for each bottom: {n} bottoms, {m} tops given; Caffe aborts.",
+            f"{layer.type} '{layer.name}' makes {_range((low, high))} tops, {m} given; Caffe aborts.",
             "top",
         )
-    down = layer.bound.all("propagate_down")
-    good &= s.expect(
-        len(down) in (0, n),
-        "FRZ004",
-        f"'{name}' has {len(down)} propagate_down for {n} bottoms; Caffe aborts. Give none, or one per bottom.",
-        "propagate_down",
-        data={"given": len(down), "wanted": n},
-    )
-    weights = layer.bound.all("loss_weight")
-    good &= s.expect(
-        len(weights) in (0, made),
-        "NET017",
-        f"'{name}' has {len(weights)} loss_weight values for {made} tops; Caffe aborts. Give one per top.",
-        "loss_weight",
-        data={"given": len(weights), "wanted": made},
-    )
+    if entry.equal and good and n != made:
+        good = s.expect(
+            False,
+            "SHP002",
+            f"{layer.type} '{layer.name}' makes one top for each bottom: {n} bottoms, {m} tops given; Caffe aborts.",
+            "top",
+        )
+    entries = layer.bound.entries
+    down = len(entries.get("propagate_down", ()))
+    if down not in (0, n):
+        good = s.expect(
+            False,
+            "FRZ004",
+            f"'{layer.name}' has {down} propagate_down for {n} bottoms; Caffe aborts. Give none, or one per bottom.",
+            "propagate_down",
+            data={"given": down, "wanted": n},
+        )
+    weights = len(entries.get("loss_weight", ()))
+    if weights not in (0, made):
+        good = s.expect(
+            False,
+            "NET017",
+            f"'{layer.name}' has {weights} loss_weight values for {made} tops; Caffe aborts. Give one per top.",
+            "loss_weight",
+            data={"given": weights, "wanted": made},
+        )
     return good
 
 

@@ -5,7 +5,7 @@
    parameters, so an unlisted statistic counts as lr_mult 1 here although it never changes (measured).
 2. Backward over the layers: those that lead to no loss are switched off, and those whose tops are all marked "skip".
    The Split that Caffe puts behind a version with several readers skips only when every reader does.
-3. `force_backward: true` switches everything on.
+3. `force_backward: true` switches everything on, except the bottoms that a layer type does not let be forced.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from prototxt_net.batchnorm import norm_family
-from prototxt_net.flow import loss_weights
+from prototxt_net.flow import is_loss, loss_weights
 from prototxt_net.layers.base import entry_of
 from prototxt_net.net import Blob, Node, PhaseNet
 
@@ -46,7 +46,9 @@ def _simulate(net: PhaseNet) -> Backward:
         _forwards(net, out)
         _backwards(net, out)
         out.layers = set(net.nodes)
-        out.bottoms = {(node, i) for node in net.nodes for i in range(len(node.bottoms))}
+        out.bottoms |= {
+            (node, i) for node in net.nodes for i in range(len(node.bottoms)) if _may_be_forced(node, i, net.dialect)
+        }
         out.cut.clear()
     elif any(_own_loss(node, net.dialect) for node in net.nodes):
         _forwards(net, out)
@@ -62,6 +64,25 @@ def _own_loss(node: Node, dialect: str) -> bool:
         known = any(loss_weights(node, dialect)) if node.tops else _automatic_loss(node, dialect)
         definition.cache["own loss"] = known
     return known
+
+
+_NOT_FORCED = {
+    "EuclideanLoss": (),
+    "L1Loss": (),
+    "SmoothL1Loss": (),
+    "SmoothL1LossOHEM": (),
+    "ContrastiveLoss": (2,),
+    "RNN": (1,),
+    "LSTM": (1,),
+    "LSTMUnit": (2,),
+}
+"""AllowForceBackward by type, where it differs from every bottom (other layers) or all but bottom 1 (losses)."""
+
+
+def _may_be_forced(node: Node, index: int, dialect: str) -> bool:
+    definition = node.layer.definition
+    default = (1,) if is_loss(definition, dialect) else ()
+    return index not in _NOT_FORCED.get(definition.type, default)
 
 
 def _forwards(net: PhaseNet, out: Backward) -> None:
@@ -90,14 +111,19 @@ def _own_rate(net: PhaseNet, node: Node) -> bool:
 
 
 def _has_rate(node: Node, dialect: str) -> bool:
-    count = len(node.setup.params)
-    if not count:
+    if not node.setup.params:
         return entry_of(node.layer.definition.type, dialect) is None and bool(node.bottoms)
+    return any(learned(node, dialect))
+
+
+def learned(node: Node, dialect: str) -> tuple[bool, ...]:
+    """For each parameter blob whether Net::Init asks for its gradient (param_propagate_down), force_backward aside."""
+    count = len(node.setup.params)
     specs = node.layer.definition.bound.all("param")
     own = norm_family(node, dialect)
     if own in ("B", "S") and node.layer.definition.type == "BatchNorm" and len(specs) == 3:
-        return own == "S"  # the upgrade writes 0 into all three; SSD's clears them, so they count as 1
-    return any(i >= len(specs) or specs[i].get("lr_mult") != 0 for i in range(count))
+        return (own == "S",) * count  # the upgrade writes 0 into all three; SSD's clears them, so they count as 1
+    return tuple(i >= len(specs) or specs[i].get("lr_mult") != 0 for i in range(count))
 
 
 def _backwards(net: PhaseNet, out: Backward) -> None:

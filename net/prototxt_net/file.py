@@ -29,6 +29,8 @@ class LayerDef:
     ("Convolution"). bound: the LayerParameter (an upgraded one for V1/V0, whose entries keep their places in the text).
     cache: for floors above; depends on this text and this dialect alone (and on keys put into it).
     set_ups: what set-up gave for the shapes of the bottoms that it has seen (`setup.py`).
+    conditional: whether include or exclude rules decide in which nets the layer is. in_place: for each top, whether
+    the bottom of the same place has its name. marks: what `marks.py` remembers here.
     """
 
     node: Field
@@ -40,12 +42,15 @@ class LayerDef:
     version: int
     cache: dict[Any, Any] = field(default_factory=dict)
     set_ups: dict[tuple[Shape | None, ...], SetUp] = field(default_factory=dict)
+    conditional: bool = field(init=False)
+    in_place: tuple[bool, ...] = field(init=False)
+    marks: tuple[int, tuple[str, ...]] | None = None
 
-    @property
-    def conditional(self) -> bool:
-        """Whether include or exclude rules decide in which nets the layer is."""
-        entries = self.bound.entries
-        return "include" in entries or "exclude" in entries
+    def __post_init__(self) -> None:
+        """Find out what is asked of every layer at every keystroke."""
+        entries, bottoms = self.bound.entries, self.bottoms
+        self.conditional = "include" in entries or "exclude" in entries
+        self.in_place = tuple([i < len(bottoms) and bottoms[i] == top for i, top in enumerate(self.tops)])
 
 
 @dataclass(slots=True, eq=False)
@@ -137,6 +142,14 @@ class NetFile:
     layers: list[Layer]
     problems: list[Problem]
     _users: dict[str, list[Layer]] | None = None
+    _conditional: list[Layer] | None = None
+
+    @property
+    def conditional(self) -> list[Layer]:
+        """The layers that include or exclude rules keep out of some nets, in file order. Found once."""
+        if self._conditional is None:
+            self._conditional = [layer for layer in self.layers if layer.definition.conditional]
+        return self._conditional
 
     def users(self) -> dict[str, list[Layer]]:
         """The layers, in file order and of all phases, that read or write each blob name. Made once."""

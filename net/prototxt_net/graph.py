@@ -26,41 +26,35 @@ def connect(file: NetFile, state: State, given: dict[str, Shape], layers: list[L
     """
     layers = filtered(file, state) if layers is None else layers
     net = PhaseNet(file, state.phase, state.level, state.stages, [], [], given)
-    for layer in file.layers:
-        if layer.definition.conditional:
-            entries = layer.definition.bound.entries
-            if "include" in entries and "exclude" in entries:
-                net.problems.append(_problem(layer, "NET001", "exclude", _both_rules(layer)))
+    for layer in file.conditional:
+        entries = layer.definition.bound.entries
+        if "include" in entries and "exclude" in entries:
+            net.problems.append(_problem(layer, "NET001", "exclude", _both_rules(layer)))
     current: dict[str, Blob] = {}
     unknown = _UnknownBottoms(net, layers, current)
     nodes = net.nodes
     overwriting: list[Node] = []
     for position, layer in enumerate(layers):
-        node = Node(layer, position)
+        definition = layer.definition
+        names, in_place = definition.bottoms, definition.in_place
+        bottoms = tuple([current.get(name) for name in names])
+        node = Node(layer, position, bottoms, (), in_place)
         nodes.append(node)
-        names = layer.definition.bottoms
-        bottoms: list[Blob | None] = []
-        for index, name in enumerate(names):
-            blob = current.get(name)
+        for index, blob in enumerate(bottoms):
             if blob is None:
-                net.problems.append(unknown.problem(node, index, name))
+                net.problems.append(unknown.problem(node, index, names[index]))
             else:
                 blob.readers.append((node, index))
-            bottoms.append(blob)
-        node.bottoms = tuple(bottoms)
-        tops: list[Blob] = []
-        in_place: list[bool] = []
-        for index, name in enumerate(layer.definition.tops):
-            here = index < len(names) and names[index] == name
-            # Beside a bottom of the same place that nobody makes, the repeated top only follows from that name.
-            follows = index < len(bottoms) and bottoms[index] is None
-            if not here and name in current and not follows:
-                net.problems.append(_duplicate_top(node, index, name, current[name]))
-            blob = current[name] = Blob(name, node, index, bottoms[index] if here else None, [])
-            tops.append(blob)
-            in_place.append(here)
+        tops = []
+        for index, name in enumerate(definition.tops):
+            previous = bottoms[index] if in_place[index] else None
+            if name in current and not in_place[index]:
+                # Beside a bottom of the same place that nobody makes, the repeated top only follows from that name.
+                if index >= len(bottoms) or bottoms[index] is not None:
+                    net.problems.append(_duplicate_top(node, index, name, current[name]))
+            made = current[name] = Blob(name, node, index, previous, [])
+            tops.append(made)
         node.tops = tuple(tops)
-        node.in_place = tuple(in_place)
         if True in in_place:
             overwriting.append(node)
     for node in overwriting:
@@ -79,7 +73,10 @@ def _check_in_place(node: Node, net: PhaseNet) -> None:
         old = blob.previous
         if old is None or not node.in_place[index]:
             continue
-        others = [pair for pair in old.readers if pair != (node, index)] if len(old.readers) > 1 else []
+        alone = len(old.readers) == 1
+        if alone and "loss_weight" not in old.producer.layer.definition.bound.entries:
+            continue
+        others = [] if alone else [pair for pair in old.readers if pair != (node, index)]
         weighted = explicit_loss_weight(old.producer, old.top_index) != 0
         if not others and not weighted:
             continue

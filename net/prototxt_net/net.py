@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
+from prototxt_net import marks
 from prototxt_net.file import Layer, NetFile
 from prototxt_net.finding import Problem
 from prototxt_net.message import Bound
@@ -167,13 +168,20 @@ class PhaseNet:
         for type_ in types:
             yield from self.by_type.get(type_, ())
 
+    def marked(self, name: str) -> list[Node]:
+        """Nodes whose layer bears a mark (`marks.py`), in file order."""
+        table: dict[str, list[Node]] | None = self.facts.get("marked")
+        if table is None:
+            table = self.facts["marked"] = {}
+            for node in self.nodes:
+                for found in marks.of(node.layer.definition):
+                    table.setdefault(found, []).append(node)
+        return table.get(name, [])
+
     @cached_property
     def by_name(self) -> dict[str, Node]:
         """The first node of each layer name (that is where Caffe loads weights into)."""
-        table: dict[str, Node] = {}
-        for node in self.nodes:
-            table.setdefault(node.layer.definition.name, node)
-        return table
+        return {node.layer.definition.name: node for node in reversed(self.nodes)}
 
     @cached_property
     def outputs(self) -> list[Blob]:

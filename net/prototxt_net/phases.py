@@ -55,14 +55,8 @@ def included(definition: LayerDef, state: State) -> bool:
 
 def filtered(file: NetFile, state: State) -> list[Layer]:
     """The layers of the net in that state, in file order."""
-    conditional = [layer.definition.conditional for layer in file.layers]
-    if True not in conditional:
-        return list(file.layers)
-    return [
-        layer
-        for layer, asked in zip(file.layers, conditional, strict=True)
-        if not asked or included(layer.definition, state)
-    ]
+    left_out = {id(layer) for layer in file.conditional if not included(layer.definition, state)}
+    return [layer for layer in file.layers if id(layer) not in left_out] if left_out else list(file.layers)
 
 
 def active_phases(file: NetFile, level: int, stages: frozenset[str]) -> list[Phase]:
@@ -75,7 +69,7 @@ def active_phases(file: NetFile, level: int, stages: frozenset[str]) -> list[Pha
     both: tuple[Phase, ...] = ("TRAIN", "TEST")
     if own.has("phase"):
         return [own.get("phase")]
-    if not any(layer.definition.conditional for layer in file.layers):
+    if not file.conditional:
         return list(both)
     active: list[Phase] = []
     for phase in both:

@@ -11,11 +11,12 @@ from contextlib import suppress
 from prototxt_net.file import LayerDef
 from prototxt_net.finding import Problem
 from prototxt_net.layers import Context, LayerType, Refused, entry_of
+from prototxt_net.marks import mark
 from prototxt_net.net import Node, PhaseNet, SetUp
 from prototxt_net.schema import load
 from prototxt_net.schema.model import Schema
 from prototxt_net.shape import Shape, product, same, same_shape, text
-from prototxt_net.words import nearest
+from prototxt_net.words import count, nearest
 
 
 def set_up(net: PhaseNet) -> PhaseNet:
@@ -24,8 +25,7 @@ def set_up(net: PhaseNet) -> PhaseNet:
     given = net.given
     for node in net.nodes:
         definition = node.layer.definition
-        below = node.bottoms
-        bottoms = tuple([None if blob is None else blob.shape for blob in below]) if below else ()
+        bottoms = tuple([None if blob is None else blob.shape for blob in node.bottoms])
         found = node.setup = definition.set_ups.get(bottoms) or set_up_layer(definition, bottoms, schema)
         for blob, shape in zip(node.tops, found.tops, strict=False):
             blob.shape = shape
@@ -99,11 +99,17 @@ def _type_known(s: Context, schema: Schema) -> bool:
     return False
 
 
-def _range(count: tuple[int, int | None]) -> str:
-    low, high = count
+def _range(low: int, high: int | None, noun: str) -> str:
+    if high == 0:
+        return f"no {noun}s"
     if high is None:
-        return f"at least {low}"
-    return str(low) if low == high else f"{low} to {high}"
+        return f"at least {count(low, noun)}"
+    return count(low, noun) if low == high else f"{low} to {count(high, noun)}"
+
+
+def _give_or_delete(given: int, low: int, noun: str) -> str:
+    """What to do about a number of bottoms or tops that is not allowed."""
+    return f"Give {count(low - given, f'more {noun}')}." if given < low else f"Delete the surplus {noun}s."
 
 
 def _counts_hold(s: Context, entry: LayerType) -> bool:
@@ -116,7 +122,8 @@ def _counts_hold(s: Context, entry: LayerType) -> bool:
         s.expect(
             False,
             "SHP001",
-            f"{layer.type} '{layer.name}' takes {_range((low, high))} bottoms, {n} given; Caffe aborts.",
+            f"{layer.type} '{layer.name}' takes {_range(low, high, 'bottom')}, {n} given; Caffe aborts. "
+            + _give_or_delete(n, low, "bottom"),
             "bottom",
         )
     low, high = entry.top_count(layer)
@@ -125,14 +132,16 @@ def _counts_hold(s: Context, entry: LayerType) -> bool:
         good = s.expect(
             False,
             "SHP002",
-            f"{layer.type} '{layer.name}' makes {_range((low, high))} tops, {m} given; Caffe aborts.",
+            f"{layer.type} '{layer.name}' makes {_range(low, high, 'top')}, {m} given; Caffe aborts. "
+            + _give_or_delete(m, low, "top"),
             "top",
         )
     if entry.equal and good and n != made:
         good = s.expect(
             False,
             "SHP002",
-            f"{layer.type} '{layer.name}' makes one top for each bottom: {n} bottoms, {m} tops given; Caffe aborts.",
+            f"{layer.type} '{layer.name}' makes one top for each bottom; with {count(n, 'bottom')} and "
+            f"{count(m, 'top')} Caffe aborts. Make them equally many.",
             "top",
         )
     entries = layer.bound.entries
@@ -141,7 +150,8 @@ def _counts_hold(s: Context, entry: LayerType) -> bool:
         good = s.expect(
             False,
             "FRZ004",
-            f"'{layer.name}' has {down} propagate_down for {n} bottoms; Caffe aborts. Give none, or one per bottom.",
+            f"'{layer.name}' has {count(down, 'propagate_down value')} for {count(n, 'bottom')}; Caffe aborts. Give "
+            "none, or one for each bottom.",
             "propagate_down",
             data={"given": down, "wanted": n},
         )
@@ -150,7 +160,8 @@ def _counts_hold(s: Context, entry: LayerType) -> bool:
         good = s.expect(
             False,
             "NET017",
-            f"'{layer.name}' has {weights} loss_weight values for {made} tops; Caffe aborts. Give one per top.",
+            f"'{layer.name}' has {count(weights, 'loss_weight value')} for {count(made, 'top')}; Caffe aborts. Give "
+            "none, or one for each top.",
             "loss_weight",
             data={"given": weights, "wanted": made},
         )
@@ -168,8 +179,8 @@ def _parameter_specs(s: Context, entry: LayerType, result: SetUp) -> list[Proble
     return [
         Problem(
             code,
-            f"'{s.layer.name}' has {given} param blocks for {have} parameter blobs; Caffe aborts with "
-            f'"Too many params specified for layer {s.layer.name}". Delete the surplus.',
+            f"'{s.layer.name}' has {count(given, 'param block')} for {count(have, 'parameter blob')}; Caffe aborts "
+            f'with "Too many params specified for layer {s.layer.name}". Delete the surplus.',
             start,
             end,
             data={"have": have, "given": given},
@@ -177,13 +188,16 @@ def _parameter_specs(s: Context, entry: LayerType, result: SetUp) -> list[Proble
     ]
 
 
+@mark("names a parameter")
+def _names_a_parameter(definition: LayerDef) -> bool:
+    return any(spec.value.get("name") for spec in definition.bound.entries.get("param", ()))
+
+
 def share_params(net: PhaseNet) -> None:
     """Net::AppendParam for named parameters: shapes (or counts, PERMISSIVE) and multipliers must agree."""
     owners: dict[str, tuple[Node, int]] = {}
-    for node in net.nodes:
-        specs = node.layer.definition.bound.entries.get("param")
-        if not specs:
-            continue
+    for node in net.marked("names a parameter"):
+        specs = node.layer.definition.bound.entries["param"]
         for index, spec in enumerate(specs[: len(node.setup.params)]):
             name = spec.value.get("name")
             if not name:

@@ -31,6 +31,11 @@ def _list(names: tuple[str, ...], limit: int = 4) -> str:
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
+def count(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known spelling nearest to a word ("" when none is near); letter case alone counts as very near."""
     candidates = list(known)

@@ -27,8 +27,6 @@ NOT_RUN = frozenset({"Python", "MultiBoxLoss", "DetectionOutput", "DetectionEval
 
 OWN_WAYS = {
     "segnet-dropout_test_sampling": "drops at random",
-    "segnet-softmax_loss_class_weighting": "SegNet's class weights are not applied",
-    "segnet-softmax_loss_weights_no_flag": "SegNet's class weights are not applied",
 }
 
 

@@ -27,14 +27,22 @@ def _ignored(s: Step, message: str = "loss_param") -> int | None:
     return int(p.get("ignore_label")) if p.has("ignore_label") else None
 
 
-def _normalizer(s: Step, outer: int, default: str) -> losses.Normalizer:
+def normalizer(s: Step, outer: int, default: str) -> losses.Normalizer:
     """LossParameter: `normalization`, else the deprecated `normalize` (true VALID, false BATCH_SIZE), else default."""
     p = s.param("loss_param")
     if p.has("normalization"):
-        return losses.Normalizer(str(p.get("normalization")), outer)
+        fixed = p.get("pre_fixed_normalizer")
+        return losses.Normalizer(str(p.get("normalization")), outer, 1.0 if fixed is None else float(fixed))
     if p.has("normalize"):
         return losses.Normalizer("VALID" if p.get("normalize") else "BATCH_SIZE", outer)
     return losses.Normalizer(default, outer)
+
+
+def class_weights(s: Step, classes: int) -> losses.Host | None:
+    """SegNet's factors of the classes, one class_weighting each; only with weight_by_label_freqs (measured)."""
+    p = s.param("loss_param")
+    given = [float(v) for v in p.all("class_weighting")]
+    return np.asarray(given, np.float32) if p.get("weight_by_label_freqs") and len(given) == classes else None
 
 
 @runs("SoftmaxWithLoss")
@@ -46,7 +54,9 @@ def softmax_loss(s: Step) -> Sequence[Array]:
     p = softmax_rows(b, scores)
     labels = b.contiguous(s.bottoms[1]).reshape(scores.shape[1])
     outer = count(tuple(x.shape[:axis]))
-    found = losses.negative_log(b, p, labels, _normalizer(s, outer, "VALID"), _ignored(s))
+    found = losses.negative_log(
+        b, p, labels, normalizer(s, outer, "VALID"), _ignored(s), weights=class_weights(s, scores.shape[0])
+    )
     s.facts.update(classes=scores.shape[0], positions=scores.shape[1], valid=found.valid, floored=found.floored)
     if found.bad_labels:
         s.facts["bad_labels"] = found.bad_labels
@@ -75,8 +85,8 @@ def euclidean(s: Step) -> Sequence[Array]:
 @runs("SigmoidCrossEntropyLoss")
 def sigmoid_cross_entropy(s: Step) -> Sequence[Array]:
     """Cross entropy of sigmoid(x) against targets in 0..1."""
-    normalizer = _normalizer(s, s.bottoms[0].shape[0], "BATCH_SIZE")
-    return [_scalar(s, losses.sigmoid_cross_entropy(_host(s, 0), _host(s, 1), normalizer, _ignored(s)))]
+    divisor = normalizer(s, s.bottoms[0].shape[0], "BATCH_SIZE")
+    return [_scalar(s, losses.sigmoid_cross_entropy(_host(s, 0), _host(s, 1), divisor, _ignored(s)))]
 
 
 @runs("HingeLoss")
@@ -99,8 +109,8 @@ def infogain(s: Step) -> Sequence[Array]:
     x, given = s.bottoms[0], s.param("infogain_loss_param").get("axis")
     axis = s.canonical(1 if given is None else int(given))
     p = softmax_rows(s.backend, class_rows(s.backend, x, axis))
-    normalizer = _normalizer(s, count(tuple(x.shape[:axis])), "VALID")
-    loss = losses.infogain(s.backend.to_host(p), _host(s, 1), _host(s, 2), normalizer, _ignored(s))
+    divisor = normalizer(s, count(tuple(x.shape[:axis])), "VALID")
+    loss = losses.infogain(s.backend.to_host(p), _host(s, 1), _host(s, 2), divisor, _ignored(s))
     return [_scalar(s, loss), unrolled(p, tuple(x.shape), axis)][: max(1, len(s.tops))]
 
 

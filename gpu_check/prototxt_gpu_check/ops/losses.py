@@ -20,13 +20,19 @@ Host = npt.NDArray[np.float32]
 
 @dataclass(slots=True, frozen=True)
 class Normalizer:
-    """LossParameter's normalisation: FULL every position, VALID counted ones, BATCH_SIZE outer, NONE 1; at least 1."""
+    """LossParameter's normalisation: FULL every position, VALID counted ones, BATCH_SIZE outer, NONE 1; at least 1.
+
+    PRE_FIXED (R-FCN, Intel) is the number `fixed`.
+    """
 
     mode: str
     outer: int
+    fixed: float = 1.0
 
     def __call__(self, positions: int, valid: int) -> float:
         """The divisor for a loss summed over `valid` of `positions`."""
+        if self.mode == "PRE_FIXED":
+            return self.fixed
         n = {"FULL": positions, "VALID": valid, "BATCH_SIZE": self.outer, "NONE": 1}[self.mode]
         return float(max(1, n))
 
@@ -45,17 +51,27 @@ class ClassLoss:
 
 
 def negative_log(
-    b: Backend, p: Array, labels: Array, normalizer: Normalizer, ignore: int | None, floor: float = FLT_MIN
+    b: Backend,
+    p: Array,
+    labels: Array,
+    normalizer: Normalizer,
+    ignore: int | None,
+    floor: float = FLT_MIN,
+    weights: Host | None = None,
 ) -> ClassLoss:
     """-sum log(max(p[label], floor)) / normalizer over positions whose label is not `ignore`; p (classes, positions).
 
-    A NaN stays NaN, as in Caffe on a CPU (on a GPU Caffe prints the floor, 87.3365, instead).
+    A NaN stays NaN, as in Caffe on a CPU (on a GPU Caffe prints the floor, 87.3365, instead). weights: SegNet's factor
+    of each class; the divisor does not know them (measured).
     """
     values, _ = pick(b, p, labels)
     host = b.to_host(labels)
     counted = _counted(host, ignore)
     values, host = values[counted].astype(np.float64), host[counted]
-    total = float(-np.log(np.maximum(values, floor)).sum())
+    terms = -np.log(np.maximum(values, floor))
+    if weights is not None:
+        terms *= weights[np.clip(host.astype(np.int64), 0, len(weights) - 1)]
+    total = float(terms.sum())
     bad = host[(host != np.floor(host)) | (host < 0) | (host >= p.shape[0])]
     return ClassLoss(
         total / normalizer(len(counted), len(values)),

@@ -1,14 +1,20 @@
-"""`make docs`: one page a rule in docs/rules/, and their index. The pages are committed; a test holds them current."""
+"""`make docs`: one page a rule in docs/rules/, their index, and the schema of configuration files.
+
+What it writes is committed; tests hold it current.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from prototxt_server.config_keys import json_schema
 from prototxt_server.report import rule_docs
 from prototxt_server.rules.base import Rule
 from prototxt_server.rules.catalogue import GROUPS, load_all, load_dynamic
 
-RULES = Path(__file__).resolve().parent / "rules"
+DOCS = Path(__file__).resolve().parent
+RULES = DOCS / "rules"
 
 TITLES = {
     "bn": "BatchNorm and Scale", "frz": "Freezing", "syn": "Text format", "sch": "Schema", "net": "Graph",
@@ -48,7 +54,8 @@ def main() -> None:
             old.unlink()
     for name, content in wanted.items():
         (RULES / name).write_text(content)
-    print(f"wrote {len(wanted)} pages to docs/rules/")
+    (DOCS / "prototxt-lsp.schema.json").write_text(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+    print(f"wrote {len(wanted)} pages to docs/rules/ and docs/prototxt-lsp.schema.json")
 
 
 if __name__ == "__main__":

@@ -85,7 +85,12 @@ def _check_apart(name: str, task: Task) -> Checked:
 def check(name: str, task: Task) -> Checked:
     """One file. Raises config.ConfigError."""
     shown = task.stdin_filename or name if name == "-" else name
-    settings = config.settings_for(shown if shown != "-" else "./-", task.settings, task.config, task.isolated)
+    at = shown if shown != "-" else "./-"
+    configured = config.config_for(at, task.config, task.isolated)
+    settings = task.settings
+    if configured is not None:
+        config.require_known_codes(configured)
+        settings = configured.applied_to(settings, at)
     try:
         text = files.read(name, task.stdin_filename)
     except files.PathError as error:

@@ -1,36 +1,42 @@
 """Configuration: `prototxt-lsp.toml`, or `[tool.prototxt-lsp]` of a `pyproject.toml`.
 
 The closest file above a net holds for it; files are not merged, but one may name another with `extend`. What the
-command line says goes before what the file says, except that codes to ignore add up.
+command line or the editor says goes before what the file says, except that codes to ignore add up.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from prototxt_net.schema.load import DIALECTS
 from prototxt_net.shape import Shape
 from prototxt_server.analysis import Settings
 
 NAMES = ("prototxt-lsp.toml", ".prototxt-lsp.toml", "pyproject.toml")
 _TABLE = "prototxt-lsp"
-PHASES = ("auto", "TRAIN", "TEST", "all")
 
 
 class ConfigError(Exception):
-    """A configuration file that cannot be used; the text names the file, the key and what it takes, in one line."""
+    """A configuration file that cannot be used: which file, which key ("" for the file as such), and why, in one line.
+
+    value: what stands there, "" where the key itself is at fault.
+    """
+
+    def __init__(self, path: Path, problem: str, key: str = "", value: str = "") -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path, self.problem, self.key, self.value = path, problem, key, value
 
 
 @dataclass(slots=True, frozen=True)
 class Config:
-    """One configuration file. None: the key is not given. per_file_ignores: (pattern, codes), relative to `folder`."""
+    """One configuration file. None: the key is not given. per_file_ignores: (pattern, codes), relative to `folder`.
+
+    files: this file, and those that it extends. code_lists: the codes as given, with file and key.
+    """
 
     folder: Path
     dialect: str | None = None
@@ -42,17 +48,11 @@ class Config:
     extend_select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    files: tuple[Path, ...] = ()
+    code_lists: tuple[tuple[Path, str, tuple[str, ...]], ...] = ()
 
     def applied_to(self, given: Settings, path: str) -> Settings:
         """The settings for one file: what the command line gave, and this file's values where it gave nothing."""
-        name = Path(path).resolve()
-        relative = name.relative_to(self.folder).as_posix() if name.is_relative_to(self.folder) else name.as_posix()
-        spared = [
-            code
-            for pattern, codes in self.per_file_ignores
-            if fnmatch(relative, pattern) or fnmatch(name.name, pattern)
-            for code in codes
-        ]
         return replace(
             given,
             dialect=self.dialect if self.dialect and given.dialect == "auto" else given.dialect,
@@ -62,22 +62,40 @@ class Config:
             shapes=(*(self.shapes or ()), *given.shapes),
             select=given.select or self.select or (),
             extend_select=(*self.extend_select, *given.extend_select),
-            ignore=(*self.ignore, *spared, *given.ignore),
+            ignore=(*self.ignore, *self._spared(path), *given.ignore),
         )
+
+    def _spared(self, path: str) -> Iterator[str]:
+        """The codes that are silent in this file only."""
+        if not self.per_file_ignores:
+            return
+        from fnmatch import fnmatch
+
+        name = Path(path).resolve()
+        relative = name.relative_to(self.folder).as_posix() if name.is_relative_to(self.folder) else name.as_posix()
+        for pattern, codes in self.per_file_ignores:
+            if fnmatch(relative, pattern) or fnmatch(name.name, pattern):
+                yield from codes
 
 
 def settings_for(path: str, given: Settings, config: str | None = None, isolated: bool = False) -> Settings:
     """The settings for one file. config: this file instead of the closest one. Raises ConfigError."""
-    if isolated:
-        return given
-    found = load(Path(config)) if config else closest(Path(path).resolve().parent)
+    found = config_for(path, config, isolated)
     return found.applied_to(given, path) if found else given
+
+
+def config_for(path: str, config: str | None = None, isolated: bool = False) -> Config | None:
+    """The configuration that holds for one file, None where there is none. Raises ConfigError."""
+    if isolated:
+        return None
+    return load(Path(config)) if config else closest(Path(path).resolve().parent)
 
 
 def forget() -> None:
     """Read configuration files anew from now on."""
     closest.cache_clear()
     load.cache_clear()
+    require_known_codes.cache_clear()
 
 
 @cache
@@ -85,7 +103,7 @@ def closest(folder: Path) -> Config | None:
     """The configuration of the nearest folder that has one, going up. Raises ConfigError."""
     for name in NAMES:
         path = folder / name
-        if path.is_file() and (name != "pyproject.toml" or _TABLE in _read(path).get("tool", {})):
+        if os.path.isfile(path) and (name != "pyproject.toml" or _own_table(_read(path), path) is not None):
             return load(path)
     return closest(folder.parent) if folder != folder.parent else None
 
@@ -96,29 +114,67 @@ def load(path: Path) -> Config:
     return _load(path, ())
 
 
+@cache
+def require_known_codes(config: Config) -> None:
+    """Raises ConfigError for a code that no rule has. Loads the rules."""
+    from prototxt_server.rules.catalogue import load_all, load_dynamic
+
+    rules = (*load_all(), *load_dynamic())
+    names = tuple(name for rule in rules for name in (rule.code, rule.name))
+    for path, key, codes in config.code_lists:
+        for code in codes:
+            if code == "ALL" or any(rule.code.startswith(code) or rule.name == code for rule in rules):
+                continue
+            from prototxt_server.config_keys import nearest
+
+            hint = nearest(code, names) or "`lsp rule` lists them"
+            raise ConfigError(path, f"`{key}`: no rule is called `{code}`; {hint}", key, code)
+
+
 def _load(path: Path, seen: tuple[Path, ...]) -> Config:
+    from prototxt_server.config_keys import KEYS, Wrong, nearest
+
     path = path.resolve()
     if path in seen:
-        raise ConfigError(f"{path}: `extend` leads back to the file itself")
+        raise ConfigError(seen[-1], "`extend` leads back to the file itself", "extend")
     table = _read(path)
     if path.name == "pyproject.toml":
-        table = table.get("tool", {}).get(_TABLE, {})
+        table = _own_table(table, path) or {}
     values: dict[str, Any] = {}
     for key, value in table.items():
-        if key not in _KEYS:
-            near = get_close_matches(key, _KEYS, 1)
-            hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(_KEYS)}"
-            raise ConfigError(f"{path}: no key is called `{key}`; {hint}")
-        kind, wanted = _KEYS[key]
+        if key not in KEYS:
+            hint = nearest(key, tuple(KEYS)) or f"there are {', '.join(KEYS)}"
+            raise ConfigError(path, f"no key is called `{key}`; {hint}", key)
         try:
-            values[key.replace("-", "_")] = kind(value)
-        except (TypeError, ValueError):
-            raise ConfigError(f"{path}: `{key}` takes {wanted}, not {value!r}") from None
+            values[key.replace("-", "_")] = KEYS[key].read(value)
+        except Wrong as wrong:
+            raise ConfigError(path, f"`{key}{wrong.where}` {wrong}", key, str(wrong.value)) from None
     base = Config(path.parent)
     extended = values.pop("extend", None)
     if extended:
-        base = replace(_load(path.parent / extended, (*seen, path)), folder=path.parent)
-    return replace(base, **values)
+        base = replace(_load(_existing(path, extended), (*seen, path)), folder=path.parent)
+    lists = [(path, key, values[key.replace("-", "_")]) for key in _CODE_KEYS if key.replace("-", "_") in values]
+    lists += [(path, "per-file-ignores", codes) for _, codes in values.get("per_file_ignores", ())]
+    return replace(base, **values, files=(path, *base.files), code_lists=(*lists, *base.code_lists))
+
+
+_CODE_KEYS = ("select", "extend-select", "ignore")
+
+
+def _existing(path: Path, extended: str) -> Path:
+    target = path.parent / extended
+    if not os.path.isfile(target):
+        raise ConfigError(path, f"`extend`: there is no file {target}", "extend", extended)
+    return target
+
+
+def _own_table(table: dict[str, Any], path: Path) -> dict[str, Any] | None:
+    """`[tool.prototxt-lsp]` of a pyproject.toml, None when it has none."""
+    tools = table.get("tool", {})
+    own = tools.get(_TABLE) if isinstance(tools, dict) else None
+    if own is not None and not isinstance(own, dict):
+        raise ConfigError(path, f"`tool.{_TABLE}` takes a table", _TABLE)
+    return own
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -128,69 +184,8 @@ def _read(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             return tomllib.load(file)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not TOML: {error}") from None
+        raise ConfigError(path, f"is not TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(path, "is not TOML: too deep") from None
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from None
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _one_of(names: tuple[str, ...]) -> Callable[[object], str]:
-    def check(value: object) -> str:
-        if value not in names:
-            raise ValueError
-        return str(value)
-
-    return check
-
-
-def _integer(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError
-    return value
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise TypeError
-    return tuple(map(_text, value))
-
-
-def spelled(code: str) -> str:
-    """A code, a prefix of codes, or a rule's name in the spelling that the rules have."""
-    code = code.strip()
-    return code.upper() if re.fullmatch(r"[A-Za-z]{1,3}[0-9]*", code) else code.lower()
-
-
-def _codes(value: object) -> tuple[str, ...]:
-    return tuple(map(spelled, _texts(value)))
-
-
-def _shapes(value: object) -> tuple[tuple[str, Shape], ...]:
-    if not isinstance(value, dict) or not all(isinstance(dims, list) for dims in value.values()):
-        raise TypeError
-    return tuple((blob, tuple(map(_integer, dims))) for blob, dims in value.items())
-
-
-def _codes_by_file(value: object) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    if not isinstance(value, dict):
-        raise TypeError
-    return tuple((pattern, _codes(codes)) for pattern, codes in value.items())
-
-
-_KEYS: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "extend": (_text, "the path of another configuration file"),
-    "dialect": (_one_of(("auto", *DIALECTS)), "auto or a dialect (`lsp dialects` lists them)"),
-    "phase": (_one_of(PHASES), "one of " + ", ".join(PHASES)),
-    "level": (_integer, "an integer"),
-    "stages": (_texts, "a list of stage names"),
-    "shapes": (_shapes, "a table of blob names and lists of sizes, such as {data = [32, 3, 224, 224]}"),
-    "select": (_codes, "a list of codes"),
-    "extend-select": (_codes, "a list of codes"),
-    "ignore": (_codes, "a list of codes"),
-    "per-file-ignores": (_codes_by_file, "a table of file patterns and lists of codes"),
-}
+        raise ConfigError(path, f"{error.strerror or error}") from None

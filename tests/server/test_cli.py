@@ -301,59 +301,6 @@ def test_rule_pages(lsp: Lsp) -> None:
     assert {row["code"][:3] for row in lsp("rule", "DYN", "--format", "json").json} == {"DYN"}
 
 
-# -- configuration ----------------------------------------------------------------------------------------------------
-def codes(lsp: Lsp, folder: Path, *arguments: str) -> set[str]:
-    return {row["code"] for row in lsp("check", "--format", "json", *arguments, cwd=folder).json}
-
-
-def test_the_closest_configuration_holds(lsp: Lsp, tmp_path: Path) -> None:
-    deep = tmp_path / "a" / "b"
-    deep.mkdir(parents=True)
-    (deep / "net.prototxt").write_bytes(ZERO_GAMMA.partition(b"\n")[2])
-    assert "BN031" not in codes(lsp, deep)
-    (tmp_path / "pyproject.toml").write_text('[tool.prototxt-lsp]\ndialect = "nvidia-0.15"\n')
-    assert {"BN031", "BN055"} <= codes(lsp, deep)
-    assert "BN031" not in codes(lsp, deep, "--isolated")
-    assert "BN031" not in codes(lsp, deep, "--dialect", "bvlc")
-    (tmp_path / "a" / "prototxt-lsp.toml").write_text('extend = "../pyproject.toml"\nignore = ["BN055"]\n')
-    assert codes(lsp, deep) & {"BN031", "BN055"} == {"BN031"}
-    assert codes(lsp, deep, "--select", "bn-gamma-zero-default") == {"BN031"}
-    (tmp_path / "other.toml").write_text('select = ["BN"]\n[per-file-ignores]\n"net*" = ["BN011", "bn03"]\n')
-    assert codes(lsp, deep, "--config", "../../other.toml") == {"BN027", "BN055"}
-
-
-def test_a_configuration_without_our_table_is_passed_over(lsp: Lsp, tmp_path: Path) -> None:
-    (tmp_path / "prototxt-lsp.toml").write_text('ignore = ["BN"]\n')
-    deep = tmp_path / "a"
-    deep.mkdir()
-    (deep / "pyproject.toml").write_text('[project]\nname = "x"\n')
-    (deep / "net.prototxt").write_bytes(ZERO_GAMMA)
-    assert not codes(lsp, deep)
-
-
-BAD_CONFIGURATIONS = {
-    "dialekt = 'bvlc'": "no key is called `dialekt`; did you mean `dialect`?",
-    "dialect = 'torch'": "`dialect` takes auto or a dialect",
-    "level = true": "`level` takes an integer, not True",
-    "ignore = 'BN'": "`ignore` takes a list of codes, not 'BN'",
-    "shapes = {data = [1, 'x']}": "`shapes` takes a table",
-    "extend = 'prototxt-lsp.toml'": "`extend` leads back to the file itself",
-    "extend = 'nowhere.toml'": "nowhere.toml: No such file",
-    "[[[": "is not TOML",
-    "x = '\xff'": "is not TOML",
-}
-
-
-@pytest.mark.parametrize("content", BAD_CONFIGURATIONS, ids=str)
-@pytest.mark.parametrize("command", ["check", "describe"])
-def test_a_wrong_configuration_names_its_key(lsp: Lsp, command: str, content: str, some_files: Path) -> None:
-    (some_files / "prototxt-lsp.toml").write_bytes(content.encode("latin-1"))
-    done = lsp(command, "net.prototxt", cwd=some_files)
-    assert done.code == 2
-    assert BAD_CONFIGURATIONS[content] in done.err
-    assert done.err.count("\n") == 1
-
-
 # -- a process of its own ---------------------------------------------------------------------------------------------
 def start(*arguments: str, **more: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "prototxt_server", *arguments], cwd=EXAMPLES, **more)

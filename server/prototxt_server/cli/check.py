@@ -13,16 +13,18 @@ from prototxt_net.finding import SEVERITIES
 from prototxt_server import baseline, files
 from prototxt_server.checking import Checked, Task, check_all
 from prototxt_server.cli.common import complain, fail, layout, reading_options, say, settings_of
-from prototxt_server.config import ConfigError, spelled
+from prototxt_server.config import ConfigError
 from prototxt_server.report import formats, human
 from prototxt_server.report.record import FileFindings
 
 
 def _codes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    codes = tuple(spelled(code) for value in values for code in value.split(",") if code.strip())
+    codes = tuple(code for value in values for code in value.split(",") if code.strip())
     if codes:
+        from prototxt_server.config_keys import spelled
         from prototxt_server.rules.catalogue import load_all, load_dynamic
 
+        codes = tuple(map(spelled, codes))
         rules = (*load_all(), *load_dynamic())
         for code in codes:
             if code != "ALL" and not any(rule.code.startswith(code) or rule.name == code for rule in rules):

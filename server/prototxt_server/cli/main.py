@@ -17,6 +17,7 @@ COMMANDS = {
     "dialects": "which forks of Caffe read a file, and what rules the others out",
     "forward": "run one batch and find the layer where outputs collapse",
     "rule": "the documentation of a rule",
+    "config": "which configuration holds for a file; the schema of configuration files",
     "upgrade": "older ways of writing a net as today's, comments and layout kept",
     "serve": "the language server",
     "doctor": "versions and the device probe, with a hint for each failure",

@@ -1,7 +1,7 @@
 """Where a blob that is exactly 0 leads: whether every gradient that could change it is stopped on the way.
 
 A ReLU passes its gradient only where its input is greater than 0, so a layer that outputs the constant 0 into a ReLU
-gets no gradient, and neither gets anything below it (measured: NVIDIA 0.15, gamma 0: all gradients 0, gamma still 0
+gets no gradient, and neither does any layer before it (measured: NVIDIA 0.15, gamma 0: all gradients 0, gamma still 0
 after 200 steps). Where no ReLU follows (a classifier, a Sigmoid, a branch that is added to another) it can learn.
 """
 

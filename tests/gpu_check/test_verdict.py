@@ -222,7 +222,7 @@ def test_a_finding_points_at_the_field() -> None:
 
 def test_victims_are_counted_and_not_reported() -> None:
     (finding,) = (f for f in judged(CASES["the founding case on NVIDIA 0.15"]) if f.severity == "error")
-    assert "4 layers below it give zeros because of it" in finding.message
+    assert "4 layers behind it give zeros because of it" in finding.message
 
 
 def test_fillers_that_are_missing_are_said_once() -> None:

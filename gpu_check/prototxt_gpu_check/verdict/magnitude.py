@@ -132,7 +132,7 @@ def _nonfinite_cause(view: View, layer: LayerResult) -> str:
 def _consequences(view: View, blob: Blob) -> str:
     hidden = _hidden(view, blob)
     count = view.below(blob, lambda s: s.nonfinite > 0)
-    text = f"{count} layers below only carry it on." if count else ""
+    text = f"{count} later layers only carry it on." if count else ""
     if hidden is not None:
         text += f" From '{hidden}' on it hides: MAX pooling turns NaN into -FLT_MAX, and ReLU that into 0."
     return text

@@ -80,7 +80,7 @@ def _zero_gamma(view: View, layer: LayerResult) -> Finding | None:
         message += "; the loaded weights say so."
     elif severity == "error":
         message += (
-            ", and the ReLU behind it stops every gradient: nothing here or below can ever learn. "
+            ", and the ReLU behind it stops every gradient: no layer up to this one can ever learn. "
             f"Set the filler to value 1{_absent(layer, path)}."
         )
     else:
@@ -106,8 +106,8 @@ def _victims(view: View, blob: Blob) -> str:
     if not count:
         return ""
     if count == 1:
-        return " One layer below it gives zeros because of it."
-    return f" {count} layers below it give zeros because of it."
+        return " One layer behind it gives zeros because of it."
+    return f" {count} layers behind it give zeros because of it."
 
 
 def _cause(

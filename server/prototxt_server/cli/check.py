@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from prototxt_net.finding import SEVERITIES
+from prototxt_net.words import count
 from prototxt_server import baseline, files
 from prototxt_server.checking import Checked, Task, check_all
 from prototxt_server.cli.common import complain, fail, layout, reading_options, say, settings_of
@@ -144,7 +145,7 @@ def _say_diff(results: list[Checked], verb: str) -> None:
     for result in results:
         sys.stdout.buffer.write(result.diff.encode("utf-8", "surrogateescape"))
     fixes, changed = sum(result.applied for result in results), sum(bool(result.diff) for result in results)
-    click.echo(f"Would {verb} {human.count(fixes, 'finding')} in {human.count(changed, 'file')}.", err=True)
+    click.echo(f"Would {verb} {count(fixes, 'finding')} in {count(changed, 'file')}.", err=True)
 
 
 def _with_forward(results: list[Checked]) -> list[FileFindings]:
@@ -175,12 +176,12 @@ def _without_known(found: list[FileFindings], path: str) -> list[FileFindings]:
         if known is None:
             baseline.save(path, found)
             known = baseline.load(path) or Counter()
-            click.echo(f"Wrote {human.count(known.total(), 'finding')} to {path}.", err=True)
+            click.echo(f"Wrote {count(known.total(), 'finding')} to {path}.", err=True)
     except files.PathError as error:
         fail(str(error))
     rest, gone = baseline.without(path, known, found)
     if gone:
-        click.echo(f"{human.count(gone, 'finding')} of {path} gone: delete it to have it written anew.", err=True)
+        click.echo(f"{count(gone, 'finding')} of {path} gone: delete it to have it written anew.", err=True)
     return rest
 
 

@@ -9,6 +9,7 @@ import click
 
 from prototxt_net.describe import describe, describe_text
 from prototxt_net.finding import Finding
+from prototxt_net.words import count
 from prototxt_server.analysis import Analysis
 from prototxt_server.cli.common import complain, read_net, reading_options, require_net, say, settings_of
 from prototxt_server.engine import analyze
@@ -59,5 +60,5 @@ def _name_errors(analysis: Analysis) -> None:
     if aborts:
         file = FileFindings(analysis.source.path, analysis.source.text, aborts[:3])
         say("\n" + human.concise([file]), err=True)
-        more = f" and {human.count(len(aborts) - 3, 'error')} more" if len(aborts) > 3 else ""
+        more = f" and {count(len(aborts) - 3, 'error')} more" if len(aborts) > 3 else ""
         complain(f"{analysis.source.path}: {analysis.file.dialect} does not load this net, because of the above{more}")

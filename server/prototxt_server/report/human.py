@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from prototxt_net.finding import SEVERITIES, Finding
+from prototxt_net.words import count
 from prototxt_server.report.record import FileFindings, Layout
 
 _COLOUR = {"error": "31", "warning": "33", "info": "36", "hint": "90"}
@@ -97,16 +98,11 @@ def _excerpt(file: FileFindings, start: int, end: int, style: Style, colour: str
     return [f"{pad} {bar}", f"{style(number, '34')} {bar} {shown}", f"{pad} {bar} {blank}{mark}"]
 
 
-def count(number: int, noun: str) -> str:
-    """`1 file`, `2 files`."""
-    return f"{number} {noun}" if number == 1 or noun == "info" else f"{number} {noun}s"
-
-
 def summary(files: list[FileFindings], applied: int = 0, done: str = "Fixed") -> str:
     """`Fixed 1 finding. Checked 3 files: 2 errors. 1 fixable with --fix.`; applied, done: what was made before."""
     counts = Counter(finding.severity for file in files for finding in file.findings)
     fixes = Counter(f.fix.applicability for file in files for f in file.findings if f.fix is not None)
-    words = [count(counts[s], s) for s in SEVERITIES if counts[s]]
+    words = [f"{counts[s]} {s}" if s == "info" else count(counts[s], s) for s in SEVERITIES if counts[s]]
     text = f"Checked {count(len(files), 'file')}: {', '.join(words) or 'nothing found'}."
     if applied:
         text = f"{done} {count(applied, 'finding')}. {text}"

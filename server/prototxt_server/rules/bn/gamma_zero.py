@@ -31,8 +31,8 @@ class GammaZeroDefault(Rule):
 
     ## Why is this bad?
     These Caffes hand an absent filler to the filler factory, whose default is the constant 0. The layer outputs exactly
-    0 whatever its input is, a ReLU behind it blocks all gradients, and nothing below can ever learn: after 200 steps
-    gamma is still 0 (measured). The same file trains in BVLC's Caffe, whose BatchNorm has no gamma.
+    0 whatever its input is, a ReLU behind it blocks all gradients, and no layer up to it can ever learn: after 200
+    steps gamma is still 0 (measured). The same file trains in BVLC's Caffe, whose BatchNorm has no gamma.
 
     ## Fix safety
     Unsafe: it restores the usual start, which changes the initial values.
@@ -120,7 +120,7 @@ class GammaZeroDefault(Rule):
         if end == "added":
             return "hint", ": the branch that it ends starts switched off, which may be meant."
         if end == "dead":
-            return "error", ". The ReLU behind it then blocks all gradients, and nothing below can ever learn."
+            return "error", ". The ReLU behind it then blocks all gradients: no layer up to this one can ever learn."
         return "warning", " at the start."
 
     @staticmethod

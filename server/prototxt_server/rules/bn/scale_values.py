@@ -59,7 +59,7 @@ class ScaleZeroFiller(Rule):
 
     ## Why is this bad?
     Without any filler gamma starts at 1. With an empty `filler { }` the filler's own default counts, the constant 0:
-    the layer outputs a constant, a ReLU behind it blocks every gradient, and nothing below ever learns.
+    the layer outputs a constant, a ReLU behind it blocks every gradient, and no layer before it ever learns.
 
     ## Fix safety
     Unsafe: it restores the usual start, which changes the initial values.
@@ -115,7 +115,7 @@ def _verdict(end: str, learns: bool) -> tuple[Severity, str]:
     if end == "added":
         return "info", ": the branch that it ends starts switched off, which may be meant."
     if end == "dead":
-        return "error", "; the ReLU behind it then blocks every gradient, and nothing below can ever learn."
+        return "error", "; the ReLU behind it then blocks every gradient: no layer up to this one can ever learn."
     return "warning", "."
 
 

@@ -124,7 +124,7 @@ class ZeroWeightLoss(Rule):
                     continue
                 yield self.at(
                     node,
-                    f"'{node.name}' has loss_weight 0: it is computed forward only, and layers below get no gradient "
-                    "from it.",
+                    f"'{node.name}' has loss_weight 0: it is computed forward only, and the layers before it get no "
+                    "gradient from it.",
                     "loss_weight",
                 )

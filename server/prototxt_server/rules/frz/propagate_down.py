@@ -170,7 +170,7 @@ class PropagateDownRedundant(Rule):
             text = net.file.tree.text
             yield self.at(
                 node,
-                f"nothing above '{node.name}' trains, so propagate_down: false saves nothing. Delete it.",
+                f"no layer before '{node.name}' trains, so propagate_down: false saves nothing. Delete it.",
                 "propagate_down",
                 fix=fix("safe", "Delete it", *(delete_entry(text, node.layer.base, entry) for entry in entries)),
             )

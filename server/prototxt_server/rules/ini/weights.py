@@ -37,7 +37,7 @@ class NoWeightFiller(Rule):
 
     ## Why is this bad?
     Caffe's default filler is the constant 0: the layer outputs only its bias, all its units stay identical, and a ReLU
-    behind it blocks every gradient below (measured: the loss stays at ln K and only the last bias gets a gradient).
+    behind it blocks every gradient (measured: the loss stays at ln K and only the last bias gets a gradient).
     Nets written for stored weights often leave all fillers out; nothing is said there.
 
     ## Fix safety
@@ -91,7 +91,7 @@ class ConstantWeights(Rule):
 
     ## Why is this bad?
     With the constant 0 in front of a ReLU the layer outputs 0, the ReLU blocks every gradient, and neither this layer
-    nor anything below it can ever learn: that is an error. With another constant all units of the layer start equal
+    nor any layer before it can ever learn: that is an error. With another constant all units of the layer start equal
     and compute the same; what tells them apart later is only what stands behind them. A last layer in front of the loss
     may start at 0: it learns.
 
@@ -131,8 +131,8 @@ class ConstantWeights(Rule):
                 continue
             kind = suggestion(node)
             what = (
-                "starts with all weights 0: it outputs 0, the ReLU behind it blocks every gradient, and neither it nor "
-                "anything below can ever learn"
+                "starts with all weights 0: it outputs 0, the ReLU behind it blocks every gradient, and no layer "
+                "up to this one can ever learn"
                 if zero
                 else f"starts with all weights {value:g}: all its units compute the same"
             )

@@ -30,7 +30,7 @@ def own_top_fix(net: PhaseNet, node: Node, top: int) -> Fix | None:
 class InPlaceUnsupported(Rule):
     """## What it does
     Reports a layer whose top overwrites its bottom although its type needs the bottom's values: for its output, for the
-    gradient below it, or for the gradient of its own weights; and the types that refuse to work in place.
+    gradient of the layers before it, or for that of its own weights; and the types that refuse to work in place.
 
     ## Why is this bad?
     Caffe aborts for AbsVal, Flatten, Reshape and Split only. Everything else it accepts silently: Pooling, Eltwise SUM
@@ -126,7 +126,7 @@ class InPlaceUnsupported(Rule):
             whose = "of its own weights"
         else:
             trained = roles.trains_through(node, net)
-            whose = "below it"
+            whose = "of every layer before it"
         note = "" if trained else " Nothing trains through it here, so only the backward of another use suffers."
         text_ = f"but its backward still needs it: the gradient {whose} is silently wrong.{note}"
         return text_, "warning" if trained else "hint", False

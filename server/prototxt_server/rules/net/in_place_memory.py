@@ -25,7 +25,7 @@ class InPlaceClobbersBackward(Rule):
     Exp, Softmax, LRN, MVN compute their gradient from their own output, and an in-place ReLU from its sign.
 
     ## Why is this bad?
-    Caffe notices nothing: forward is right, and the gradient below is silently wrong.
+    Caffe notices nothing: forward is right, and the gradient of every layer before it is silently wrong.
 
     ## Fix safety
     Safe: the overwriting layer gets its own top and the readers below follow it.
@@ -92,9 +92,8 @@ class InPlaceClobbersBackward(Rule):
         above = old.producer
         what = "the sign of the values" if above.type == "ReLU" else "its own output"
         message = (
-            f"the backward of '{above.name}' ({above.type}) needs {what} that '{node.name}' overwrites: gradients "
-            "below "
-            f"it are silently wrong. Give '{node.name}' its own top."
+            f"the backward of '{above.name}' ({above.type}) needs {what} that '{node.name}' overwrites: the "
+            f"gradients of all layers before it are silently wrong. Give '{node.name}' its own top."
         )
         top = node.in_place.index(True)
         notes = (related(above, f"'{above.name}' writes '{old.name}' here", "top", old.top_index),)

@@ -130,7 +130,8 @@ class AutoSplitCollision(Rule):
                     'inserts here; Caffe aborts with "produced by multiple sources" about a blob that is not in this '
                     "file. Rename it."
                 )
-                yield self.at(node, message, "top", index=index, fix=self._fix(net, node, index))
+                fix = self._fix(net, node, index)  # the clash is there, not only its form: no warning any more
+                yield self.at(node, message, "top", index=index, severity="error", aborts=True, fix=fix)
 
     def _fix(self, net: PhaseNet, node: Node, index: int) -> Fix:
         name = node.tops[index].name

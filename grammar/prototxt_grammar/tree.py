@@ -128,6 +128,6 @@ class Tree:
 
     def problems(self) -> Iterator[tuple[int, SyntaxProblem]]:
         """Syntax problems with the offset of their chunk, in file order."""
-        for start, chunk in zip(self.starts, self.chunks, strict=True):
-            for problem in chunk.problems:
-                yield start, problem
+        for at in [at for at, chunk in enumerate(self.chunks) if chunk.problems]:
+            for problem in self.chunks[at].problems:
+                yield self.starts[at], problem

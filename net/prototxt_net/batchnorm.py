@@ -154,10 +154,11 @@ def phase_of(net: PhaseNet, node: Node) -> str:
 
 def mode(net: PhaseNet, node: Node) -> Mode:
     """Which statistics the layer normalises with in this net."""
-    modes: dict[Node, Mode] = net.facts.setdefault(("modes", net.phase), {})
-    found = modes.get(node)
+    key = "mode in TEST" if net.phase == "TEST" else "mode in TRAIN"
+    cache = node.layer.definition.cache  # the text, the dialect and the phase tell it
+    found: Mode | None = cache.get(key)
     if found is None:
-        found = modes[node] = _mode(net, node)
+        found = cache[key] = _mode(net, node)
     return found
 
 

@@ -74,12 +74,15 @@ def obstacles(tree: Tree, dialect: str, kind: FileKind) -> list[Obstacle]:
 
 def _obstacles_of(chunk: Chunk, dialect: str, kind: FileKind) -> list[Obstacle]:
     """Those of one chunk, with offsets relative to it; remembered with the chunk."""
-    root = "SolverParameter" if kind == "solver" else "NetParameter"
-    key = ("obstacles", dialect, root)
+    key = _key(dialect, kind)
     own: list[Obstacle] | None = chunk.cache.get(key)
     if own is None:
-        own = chunk.cache[key] = list(_obstacles_in(chunk, load.schema(dialect), root))
+        own = chunk.cache[key] = list(_obstacles_in(chunk, load.schema(dialect), key[2]))
     return own
+
+
+def _key(dialect: str, kind: FileKind) -> tuple[str, str, str]:
+    return "obstacles", dialect, "SolverParameter" if kind == "solver" else "NetParameter"
 
 
 def _count(chunks: Iterable[Chunk], dialect: str, kind: FileKind, enough: int) -> int:
@@ -133,7 +136,9 @@ def detect(tree: Tree, kind: FileKind) -> Verdict:
     named = header(tree)
     if named in load.DIALECTS:
         return Verdict(named, "named by the comment at the top")
-    odd = [chunk for chunk in tree.chunks if _obstacles_of(chunk, "bvlc", kind)]
+    # An empty list is remembered with nearly every chunk: a keystroke asks one of them.
+    key = _key("bvlc", kind)
+    odd = [c for c in tree.chunks if c.cache.get(key) != [] and _obstacles_of(c, "bvlc", kind)]
     if not odd:
         return Verdict("bvlc", "BVLC Caffe reads all of it")
     missing = [item for chunk in odd for item in _obstacles_of(chunk, "bvlc", kind)]

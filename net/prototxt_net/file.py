@@ -15,6 +15,7 @@ from prototxt_net.message import Bound, Entry
 from prototxt_net.schema.model import Schema
 
 if TYPE_CHECKING:
+    from prototxt_net.marks import Mark
     from prototxt_net.net import SetUp
     from prototxt_net.shape import Shape
 
@@ -44,7 +45,7 @@ class LayerDef:
     set_ups: dict[tuple[Shape | None, ...], SetUp] = field(default_factory=dict)
     conditional: bool = field(init=False)
     in_place: tuple[bool, ...] = field(init=False)
-    marks: tuple[int, tuple[str, ...]] | None = None
+    marks: tuple[int, tuple[Mark, ...]] | None = None
 
     def __post_init__(self) -> None:
         """Find out what is asked of every layer at every keystroke."""
@@ -143,6 +144,7 @@ class NetFile:
     problems: list[Problem]
     _users: dict[str, list[Layer]] | None = None
     _conditional: list[Layer] | None = None
+    _marked: dict[Mark, list[Layer]] | None = None
 
     @property
     def conditional(self) -> list[Layer]:
@@ -159,6 +161,14 @@ class NetFile:
                 for name in {*layer.definition.bottoms, *layer.definition.tops}:
                     self._users.setdefault(name, []).append(layer)
         return self._users
+
+    def marked(self, mark: Mark) -> list[Layer]:
+        """Layers that bear a mark, of all phases and in file order."""
+        if self._marked is None:
+            from prototxt_net.marks import table
+
+            self._marked = table((layer.definition, layer) for layer in self.layers)
+        return self._marked.get(mark, [])
 
     @property
     def dialect(self) -> str:

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from prototxt_net.file import LayerDef
 from prototxt_net.layers.base import entry_of
+from prototxt_net.marks import mark, source
 from prototxt_net.message import Bound
 from prototxt_net.net import Blob, Node, PhaseNet
 from prototxt_net.schema.load import DIALECTS
@@ -97,6 +98,18 @@ def _in_train(definition: LayerDef) -> bool:
     return True
 
 
+@mark
+def has_weighted_loss(definition: LayerDef) -> bool:
+    """`carries_loss` as a mark."""
+    return carries_loss(definition, definition.bound.dialect)
+
+
+@mark
+def _loss_in_train(definition: LayerDef) -> bool:
+    dialect = definition.bound.dialect
+    return (is_loss(definition, dialect) or carries_loss(definition, dialect)) and _in_train(definition)
+
+
 def kind(net: PhaseNet) -> NetKind:
     """What the net's file is for; the same answer for its TRAIN and its TEST net.
 
@@ -110,16 +123,9 @@ def kind(net: PhaseNet) -> NetKind:
 
 
 def _kind(net: PhaseNet) -> NetKind:
-    dialect = net.dialect
-    for layer in net.file.layers:
-        definition = layer.definition
-        loss: bool | None = definition.cache.get("loss in train")
-        if loss is None:
-            loss = (is_loss(definition, dialect) or carries_loss(definition, dialect)) and _in_train(definition)
-            definition.cache["loss in train"] = loss
-        if loss:
-            return "trainable"
-    sources = {layer.definition.type for layer in net.file.layers if not layer.definition.bottoms}
+    if net.file.marked(_loss_in_train):
+        return "trainable"
+    sources = {layer.definition.type for layer in net.file.marked(source)}
     if not sources:
         return "fragment"
     return "deploy" if sources <= _FED_FROM_OUTSIDE else "features"

@@ -53,6 +53,11 @@ class Bound:
         self.node = node
         self._schema = schema
 
+    @property
+    def dialect(self) -> str:
+        """The dialect whose schema the message was read with."""
+        return self._schema.dialect
+
     def has(self, name: str) -> bool:
         """Whether the field is written in the text."""
         return name in self.entries

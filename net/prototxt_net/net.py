@@ -168,15 +168,12 @@ class PhaseNet:
         for type_ in types:
             yield from self.by_type.get(type_, ())
 
-    def marked(self, name: str) -> list[Node]:
-        """Nodes whose layer bears a mark (`marks.py`), in file order."""
-        table: dict[str, list[Node]] | None = self.facts.get("marked")
+    def marked(self, mark: marks.Mark) -> list[Node]:
+        """Nodes whose layer bears a mark, in file order."""
+        table: dict[marks.Mark, list[Node]] | None = self.facts.get("marked")
         if table is None:
-            table = self.facts["marked"] = {}
-            for node in self.nodes:
-                for found in marks.of(node.layer.definition):
-                    table.setdefault(found, []).append(node)
-        return table.get(name, [])
+            table = self.facts["marked"] = marks.table((node.layer.definition, node) for node in self.nodes)
+        return table.get(mark, [])
 
     @cached_property
     def by_name(self) -> dict[str, Node]:

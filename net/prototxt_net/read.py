@@ -24,12 +24,16 @@ _ROOTS: dict[FileKind, str] = {"net": "NetParameter", "solver": "SolverParameter
 
 @dataclass(slots=True, eq=False)
 class BoundChunk:
-    """What one chunk says under one schema. Offsets are relative to the chunk. explained: `problems` in words."""
+    """What one chunk says under one schema. Offsets are relative to the chunk. explained: `problems` in words.
+
+    alone: the layer of a chunk that holds one layer in order and nothing else, as nearly all do.
+    """
 
     entries: dict[str, list[Entry]]
     layers: list[LayerDef]
     problems: list[Problem]
     explained: list[Problem] = field(default_factory=list)
+    alone: LayerDef | None = None
 
 
 def bind_chunk(chunk: Chunk, schema: Schema, root: str) -> BoundChunk:
@@ -45,6 +49,8 @@ def bind_chunk(chunk: Chunk, schema: Schema, root: str) -> BoundChunk:
             blocks.sort(key=lambda entry: entry.node.start)
             layers = [layer_def(entry, schema) for entry in blocks if isinstance(entry.value, Bound)]
         found = BoundChunk(bound.entries, layers, binder.problems)
+        if len(layers) == 1 and not bound.entries and not binder.problems:
+            found.alone = layers[0]
         chunk.cache[key] = found
     return found
 
@@ -53,20 +59,18 @@ def file_kind(tree: Tree) -> FileKind:
     """Whether the top-level fields are those of a net, of a solver, or of neither; a tie or an empty file is a net."""
     base = load_schema("bvlc").messages
     net, solver = base["NetParameter"].fields, base["SolverParameter"].fields
-    as_net = as_solver = as_other = 0
+    counts: list[tuple[int, int, int]] = []
     for chunk in tree.chunks:
-        counts: tuple[int, int, int] | None = chunk.cache.get("kind")
-        if counts is None:
+        count: tuple[int, int, int] | None = chunk.cache.get("kind")
+        if count is None:
             names = [field.name for field in chunk.fields]
-            counts = (
+            count = chunk.cache["kind"] = (
                 sum(name in net for name in names),
                 sum(name in solver for name in names),
                 sum(name == "item" for name in names),
             )
-            chunk.cache["kind"] = counts
-        as_net += counts[0]
-        as_solver += counts[1]
-        as_other += counts[2]
+        counts.append(count)
+    as_net, as_solver, as_other = map(sum, zip(*counts, strict=True)) if counts else (0, 0, 0)
     if as_other and not as_net and not as_solver:
         return "other"
     return "solver" if as_solver > as_net else "net"
@@ -87,6 +91,9 @@ def read(tree: Tree, dialect: str, kind: FileKind | None = None) -> NetFile:
     key = (dialect, root_name)
     for base, chunk in zip(tree.starts, tree.chunks, strict=True):
         bound: BoundChunk = chunk.cache.get(key) or bind_chunk(chunk, schema, root_name)
+        if bound.alone is not None:
+            layers.append(Layer(bound.alone, base, len(layers)))
+            continue
         for definition in bound.layers:
             layers.append(Layer(definition, base, len(layers)))
         if bound.problems:

@@ -188,7 +188,7 @@ def _parameter_specs(s: Context, entry: LayerType, result: SetUp) -> list[Proble
     ]
 
 
-@mark("names a parameter")
+@mark
 def _names_a_parameter(definition: LayerDef) -> bool:
     return any(spec.value.get("name") for spec in definition.bound.entries.get("param", ()))
 
@@ -196,7 +196,7 @@ def _names_a_parameter(definition: LayerDef) -> bool:
 def share_params(net: PhaseNet) -> None:
     """Net::AppendParam for named parameters: shapes (or counts, PERMISSIVE) and multipliers must agree."""
     owners: dict[str, tuple[Node, int]] = {}
-    for node in net.marked("names a parameter"):
+    for node in net.marked(_names_a_parameter):
         specs = node.layer.definition.bound.entries["param"]
         for index, spec in enumerate(specs[: len(node.setup.params)]):
             name = spec.value.get("name")

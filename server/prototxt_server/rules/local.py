@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from prototxt_net.file import Layer, LayerDef
 from prototxt_net.finding import Finding
-from prototxt_server.rules.base import Rule, registered
+from prototxt_net.marks import mark
+from prototxt_server.rules.base import Rule
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 class LayerRule(Rule):
     """Override `suspects` (cheap, pure, remembered) and `check_layer` (called for suspects only)."""
+
+    def __init__(self) -> None:
+        self._suspected = mark(self.suspects)
 
     def suspects(self, layer: LayerDef) -> bool:
         """Whether `check_layer` may have something to say about this layer."""
@@ -30,24 +34,5 @@ class LayerRule(Rule):
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """Findings of all suspected layers, in file order."""
-        for layer in _suspected(analysis).get(self.code, ()):
+        for layer in analysis.file.marked(self._suspected):
             yield from self.check_layer(layer, analysis)
-
-
-def _suspected(analysis: Analysis) -> dict[str, list[Layer]]:
-    """Layers by the code of the rule that suspects them; made once for an analysis."""
-    found = analysis.cache.get("suspected layers")
-    if isinstance(found, dict):
-        return found
-    table: dict[str, list[Layer]] = {}
-    rules = [rule for rule in registered() if isinstance(rule, LayerRule)]
-    for layer in analysis.file.layers:
-        definition = layer.definition
-        codes = definition.cache.get("suspects")
-        if codes is None:
-            codes = tuple(rule.code for rule in rules if rule.suspects(definition))
-            definition.cache["suspects"] = codes
-        for code in codes:
-            table.setdefault(code, []).append(layer)
-    analysis.cache["suspected layers"] = table
-    return table

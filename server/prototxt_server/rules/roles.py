@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from prototxt_net import marks
 from prototxt_net.backward import backward
-from prototxt_net.flow import carries_loss, loss_weights, shares_memory
+from prototxt_net.flow import has_weighted_loss, loss_weights, shares_memory
 from prototxt_net.layers.base import LayerType, entry_of
 from prototxt_net.net import Blob, Node, PhaseNet
 
@@ -23,10 +24,7 @@ def is_loss(node: Node, net: PhaseNet) -> bool:
 
 def has_loss(net: PhaseNet) -> bool:
     """Whether this very phase has a loss."""
-    found: bool | None = net.facts.get("has loss")
-    if found is None:
-        found = net.facts["has loss"] = any(carries_loss(node.layer.definition, net.dialect) for node in net.nodes)
-    return found
+    return bool(net.marked(has_weighted_loss))
 
 
 def has_unknown_types(net: PhaseNet) -> bool:
@@ -47,10 +45,7 @@ def trains_through(node: Node, net: PhaseNet) -> bool:
 
 def in_place(net: PhaseNet) -> list[Node]:
     """The layers with a top that overwrites a bottom, in file order."""
-    found: list[Node] | None = net.facts.get("in place")
-    if found is None:
-        found = net.facts["in place"] = [node for node in net.nodes if True in node.in_place]
-    return found
+    return net.marked(marks.in_place)
 
 
 def alias_class(blob: Blob) -> list[Blob]:

@@ -60,7 +60,7 @@ class FlagIgnored(Rule):
         """One finding a layer, naming the phases in which the flag asks for something else."""
         seen: dict[int, list[tuple[PhaseNet, Node]]] = {}
         for net in analysis.nets:
-            for node in flagged(net):
+            for node in net.marked(flagged):
                 if norm_family(node, net.dialect) in ("N15", "N16") and not mode(net, node).reads_flag:
                     seen.setdefault(node.layer.index, []).append((net, node))
         for places in seen.values():

@@ -76,7 +76,7 @@ class TrainGlobalStats(Rule):
         """Layers outside frozen regions, in TRAIN."""
         if net.phase != "TRAIN" or not trainable(net):
             return
-        for node in flagged(net):
+        for node in net.marked(flagged):
             if mode(net, node).flag is not True or phase_of(net, node) == "TEST" or in_frozen_region(net, node):
                 continue
             partner = partners(net)[node]
@@ -135,7 +135,7 @@ class TestBatchStats(Rule):
             return
         # The text alone does not tell BVLC's Caffe from NVIDIA's; what differs most is said once.
         notes = net.dialect == "bvlc"
-        for node in flagged(net):
+        for node in net.marked(flagged):
             if mode(net, node).flag is not False or phase_of(net, node) == "TRAIN":
                 continue
             about = (related(node, _IN_NVIDIA_015, FLAG),) if notes else ()
@@ -179,7 +179,7 @@ class GlobalStatsRedundant(Rule):
         """Layers whose flag agrees with the phase in every net that has them."""
         seen: dict[int, tuple[Node, bool]] = {}
         for net in analysis.nets:
-            for node in flagged(net):
+            for node in net.marked(flagged):
                 flag = mode(net, node).flag if norm_family(node, net.dialect) is not None else None
                 if flag is None:
                     continue

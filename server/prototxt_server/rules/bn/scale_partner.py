@@ -9,11 +9,11 @@ from prototxt_net.batchnorm import affine, norm_family, pair, partners
 from prototxt_net.file import LayerDef
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.flow import dialects_of, trainable, upstream
+from prototxt_net.marks import mark
 from prototxt_net.net import Node, PhaseNet
 from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.bn.edits import fix, put
 from prototxt_server.rules.bn.nets import block, bn, conv, data, image, ip, layer, loss, relu, scale, trained
-from prototxt_server.rules.bn.pick import pick
 from prototxt_server.rules.editing import newline_of, string_edit
 
 _ABSORBING = {
@@ -37,8 +37,9 @@ def _unpaired(net: PhaseNet) -> list[Node]:
     return [node for node, partner in partners(net).items() if partner is None and _plain(node, net)]
 
 
+@mark
 def _no_beta(definition: LayerDef) -> bool:
-    return not definition.bound.sub("scale_param").get("bias_term")
+    return definition.type == "Scale" and not definition.bound.sub("scale_param").get("bias_term")
 
 
 def _readers(node: Node) -> list[Node]:
@@ -183,7 +184,7 @@ class ScaleNoBias(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Pairs without beta that no Bias layer follows."""
-        bare = set(pick(net, "no beta", _no_beta, "Scale"))
+        bare = set(net.marked(_no_beta))
         for node, partner in partners(net).items() if bare else ():
             if partner is None or partner not in bare or not _plain(node, net):
                 continue

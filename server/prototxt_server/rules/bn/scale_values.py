@@ -8,12 +8,12 @@ from prototxt_net.batchnorm import constant, mode, partners
 from prototxt_net.file import LayerDef
 from prototxt_net.finding import Finding, Fix, Severity
 from prototxt_net.flow import any_frozen, frozen, trainable, upstream
+from prototxt_net.marks import mark
 from prototxt_net.net import Node, PhaseNet
 from prototxt_net.zeros import fate
 from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.bn.edits import add_params, drop, fix, put, set_params
 from prototxt_server.rules.bn.nets import bn, conv, data, ip, layer, loss, relu, scale, trained
-from prototxt_server.rules.bn.pick import pick
 
 _LOCKED = "param { lr_mult: 0 decay_mult: 0 }"
 
@@ -39,17 +39,22 @@ def pairs(net: PhaseNet, only: set[Node] | None = None) -> Iterable[tuple[Node, 
             yield node, partner
 
 
+@mark
 def _fills(definition: LayerDef) -> bool:
-    return "filler" in definition.bound.sub("scale_param").entries
+    return definition.type == "Scale" and "filler" in definition.bound.sub("scale_param").entries
 
 
+@mark
 def _spans(definition: LayerDef) -> bool:
     param = definition.bound.sub("scale_param")
-    return (param.get("axis"), param.get("num_axes")) != (1, 1)
+    return definition.type == "Scale" and (param.get("axis"), param.get("num_axes")) != (1, 1)
 
 
+@mark
 def _one_block(definition: LayerDef) -> bool:
-    return len(definition.bound.all("param")) == 1 and bool(definition.bound.sub("scale_param").get("bias_term"))
+    if definition.type != "Scale" or len(definition.bound.all("param")) != 1:
+        return False
+    return bool(definition.bound.sub("scale_param").get("bias_term"))
 
 
 @rule
@@ -93,7 +98,7 @@ class ScaleZeroFiller(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Error only where the zero provably blocks every gradient."""
-        for node in pick(net, "fills", _fills, "Scale"):
+        for node in net.marked(_fills):
             param = node.param("scale_param")
             if len(node.bottoms) != 1 or constant(param.sub("filler")) != 0 or node.layer.bound.has("blobs"):
                 continue
@@ -115,7 +120,10 @@ def _verdict(end: str, learns: bool) -> tuple[Severity, str]:
     if end == "added":
         return "info", ": the branch that it ends starts switched off, which may be meant."
     if end == "dead":
-        return "error", "; the ReLU behind it then blocks every gradient: no layer up to this one can ever learn."
+        return (
+            "error",
+            "; the ReLU behind it then blocks every gradient: no layer from here to the data can ever learn.",
+        )
     return "warning", "."
 
 
@@ -145,7 +153,7 @@ class ScaleRandomFiller(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Pairs with a random filler whose mean is 0."""
-        for _, partner in pairs(net, set(pick(net, "fills", _fills, "Scale"))):
+        for _, partner in pairs(net, set(net.marked(_fills))):
             param = partner.param("scale_param")
             filler = param.sub("filler")
             kind = filler.get("type")
@@ -191,7 +199,7 @@ class ScaleWrongAxis(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Pairs; a negative axis needs the number of axes."""
-        for node, partner in pairs(net, set(pick(net, "spans", _spans, "Scale"))):
+        for node, partner in pairs(net, set(net.marked(_spans))):
             param = partner.param("scale_param")
             axis, count = param.get("axis"), param.get("num_axes")
             if axis is None:  # this dialect has no Scale
@@ -259,7 +267,7 @@ class ScaleOneParam(Rule):
         """Warning where freezing is meant, hint elsewhere."""
         if not trainable(net):
             return
-        for node in pick(net, "one block", _one_block, "Scale"):
+        for node in net.marked(_one_block):
             if len(node.bottoms) != 1:
                 continue
             spec = node.layer.definition.bound.entries["param"][0].value

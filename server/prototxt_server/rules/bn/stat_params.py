@@ -9,12 +9,12 @@ from prototxt_net.batchnorm import engine, norm_family, norms
 from prototxt_net.file import LayerDef
 from prototxt_net.finding import Finding, Fix, Problem
 from prototxt_net.flow import dialects_of, family, trainable
+from prototxt_net.marks import mark
 from prototxt_net.message import Bound
 from prototxt_net.net import Node, PhaseNet
 from prototxt_server.rules.base import Example, ProblemRule, Rule, related, rule
 from prototxt_server.rules.bn.edits import drop_params, fix, set_params
 from prototxt_server.rules.bn.nets import STAT, bn, data, ip, loss, trained
-from prototxt_server.rules.bn.pick import pick
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
@@ -79,6 +79,16 @@ class StatLrFatal(ProblemRule):
             )
 
 
+@mark
+def _three_rewritten(definition: LayerDef) -> bool:
+    specs = definition.bound.all("param")
+    return definition.type == "BatchNorm" and len(specs) == 3 and any(_rewritten(spec) for spec in specs)
+
+
+def _rewritten(spec: Bound) -> bool:
+    return spec.get("lr_mult") != 0 or (spec.has("decay_mult") and spec.get("decay_mult") != 0)
+
+
 @rule
 class StatParamsRewritten(Rule):
     """## What it does
@@ -106,10 +116,10 @@ class StatParamsRewritten(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """Layers with exactly three blocks."""
-        for node in pick(net, "rewritten", self._three_rewritten, "BatchNorm"):
+        for node in net.marked(_three_rewritten):
             if norm_family(node, net.dialect) not in ("B", "S"):
                 continue
-            index = next(i for i, spec in enumerate(_specs(node)) if self._rewritten(spec))
+            index = next(i for i, spec in enumerate(_specs(node)) if _rewritten(spec))
             yield self.at(
                 node,
                 f"'{node.name}': Caffe silently rewrites these three param blocks to lr_mult 0 and decay_mult 0, "
@@ -118,15 +128,6 @@ class StatParamsRewritten(Rule):
                 index=index,
                 fix=fix("safe", "Write 0 into all three", *set_params(net.file, node, *MASKED)),
             )
-
-    @classmethod
-    def _three_rewritten(cls, definition: LayerDef) -> bool:
-        specs = definition.bound.all("param")
-        return len(specs) == 3 and any(cls._rewritten(spec) for spec in specs)
-
-    @staticmethod
-    def _rewritten(spec: Bound) -> bool:
-        return spec.get("lr_mult") != 0 or (spec.has("decay_mult") and spec.get("decay_mult") != 0)
 
 
 @rule

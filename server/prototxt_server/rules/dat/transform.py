@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from prototxt_net import marks
 from prototxt_net.file import Layer, LayerDef
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.flow import trainable
@@ -193,9 +194,9 @@ class MirrorInTest(Rule):
         """Layers whose include rules say TEST."""
         if net.phase != "TEST":
             return
-        for node in net.nodes:
+        for node in net.marked(marks.source):
             rules = node.layer.definition.bound.entries.get("include", ())
-            if node.bottoms or not rules or not all(rule_.value.get("phase") == "TEST" for rule_ in rules):
+            if not rules or not all(rule_.value.get("phase") == "TEST" for rule_ in rules):
                 continue
             if not all(rule_.value.has("phase") for rule_ in rules) or not node.param("transform_param").get("mirror"):
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from prototxt_net import marks
 from prototxt_net.backward import backward
 from prototxt_net.finding import Finding
 from prototxt_net.flow import any_frozen, carries_loss, frozen, is_loss, trainable, upstream, weights
@@ -115,10 +116,8 @@ class ZeroWeightLoss(Rule):
         if net.phase != "TRAIN":
             return
         dialect = net.dialect
-        for node in net.nodes:
+        for node in net.marked(marks.weighs_a_top):
             definition = node.layer.definition
-            if "loss_weight" not in definition.bound.entries:
-                continue
             if is_loss(definition, dialect):
                 if carries_loss(definition, dialect):
                     continue

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from prototxt_grammar.edits import Edit
+from prototxt_net import marks
+from prototxt_net.file import LayerDef
 from prototxt_net.finding import Finding, Fix, Problem
 from prototxt_net.net import Node, PhaseNet
 from prototxt_server.rules import roles
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 
 def _loss(param: str) -> str:
     return LABELLED + SCORE + LOSS.replace('top: "loss"', f'top: "loss"\n  {param}')
+
+
+@marks.mark
+def _writes_normalize(definition: LayerDef) -> bool:
+    return definition.bound.sub("loss_param").has("normalize")
 
 
 @rule
@@ -57,11 +64,11 @@ class NormalizeDeprecated(ProblemRule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """One finding for each loss but InfogainLoss, whose set-up says it."""
-        for node in net.nodes:
-            if "loss_param" not in node.layer.definition.bound.entries or node.type == "InfogainLoss":
+        for node in net.marked(_writes_normalize):
+            if node.type == "InfogainLoss":
                 continue
             loss = node.param("loss_param")
-            if "normalization" not in loss.type.fields or not loss.has("normalize"):
+            if "normalization" not in loss.type.fields:
                 continue
             known = roles.entry(node, net)
             if known is not None and not known.loss:
@@ -169,9 +176,9 @@ class LossWeightOnMetric(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """One finding a layer."""
-        for node in net.nodes:
-            weights = node.layer.definition.bound.entries.get("loss_weight")
-            if not weights or all(entry.value == 0 for entry in weights):
+        for node in net.marked(marks.weighs_a_top):
+            weights = node.layer.definition.bound.entries["loss_weight"]
+            if all(entry.value == 0 for entry in weights):
                 continue
             known = roles.entry(node, net)
             if known is None or known.backward or not node.bottoms or known.loss:

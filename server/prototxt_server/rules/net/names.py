@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from prototxt_net import marks
+from prototxt_net.file import LayerDef
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.graph import explicit_loss_weight
 from prototxt_net.net import Blob, Node, PhaseNet
@@ -113,14 +115,14 @@ class AutoSplitCollision(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """One finding for each colliding top."""
-        if "_split_" not in net.file.tree.text:
-            return
         suspects = [
             (node, index)
-            for node in net.nodes
+            for node in net.marked(_named_like_a_split)
             for index, name in enumerate(node.layer.definition.tops)
             if "_split_" in name
         ]
+        if not suspects:
+            return
         automatic = {name for node in net.nodes for blob in node.tops for name in _split_names(blob)}
         for node, index in suspects:
             name = node.tops[index].name
@@ -142,6 +144,11 @@ class AutoSplitCollision(Rule):
             if entry.value == name
         ]
         return Fix("safe", f"Rename the blob to '{name}_own'", tuple(edits))
+
+
+@marks.mark
+def _named_like_a_split(definition: LayerDef) -> bool:
+    return any("_split_" in name for name in definition.tops)
 
 
 def _split_names(blob: Blob) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from prototxt_grammar.edits import Edit
+from prototxt_net import marks
 from prototxt_net.backward import backward
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.flow import loss_weights
@@ -59,10 +60,10 @@ class NoLoss(Rule):
             return
         if next(net.file.tree.problems(), None) is not None:
             return  # the loss may stand in what could not be read
-        if any((known := roles.entry(node, net)) is not None and known.loss for node in net.nodes):
+        if any((known := entry_of(type_, net.dialect)) is not None and known.loss for type_ in net.by_type):
             return  # of weight 0: FRZ013 and FRZ014 say what follows
-        for node in net.nodes:
-            if node.layer.definition.bottoms or len(node.tops) < 2 or not _only_in(node, "TRAIN"):
+        for node in net.marked(marks.source):
+            if len(node.tops) < 2 or not _only_in(node, "TRAIN"):
                 continue
             known = roles.entry(node, net)
             if known is None or not known.source or node.type in ("Input", "DummyData", "Python"):

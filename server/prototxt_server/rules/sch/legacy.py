@@ -267,9 +267,10 @@ class InputField(Rule):
         lines += [f"  input_param {{ {' '.join(shapes)} }}", "}"]
         base, first = nodes[0]
         block = newline_of(text).join(lines)
-        layers = [la.base + la.definition.node.start for la in analysis.file.layers if la.definition.node is not first]
-        if layers and min(layers) < base + first.start:  # Caffe puts it first, wherever the fields stand
-            edits = [Edit(min(layers), min(layers), block + newline_of(text))]
+        written = (layer.span()[0] for layer in analysis.file.layers if layer.definition.node is not first)
+        above = next(written, base + first.start)
+        if above < base + first.start:  # Caffe puts it first, wherever the fields stand
+            edits = [Edit(above, above, block + newline_of(text))]
         else:
             edits = [Edit(base + first.start, base + first.end, block)]
             nodes = nodes[1:]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from prototxt_net.finding import Finding
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import analyze
 from prototxt_server.fixing import fix_all, fix_text
+from prototxt_server.report.rule_examples import read_example
 from prototxt_server.rules.base import Example, Rule
 from prototxt_server.rules.catalogue import load_all
 
@@ -70,8 +72,7 @@ CASES = [
 
 
 def read(text: str, example: Example, code: str) -> Analysis:
-    settings = Settings(example.dialect, example.phase, shapes=tuple(example.shapes.items()), extend_select=(code,))
-    return analyze(Source(text, example.filename), settings)
+    return read_example(next(rule for rule in RULES if rule.code == code), replace(example, text=text))
 
 
 def same_kind(finding: Finding) -> tuple[str, str | None]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from prototxt_grammar.tree import Tree
 from prototxt_net.file import NetFile
 from prototxt_net.finding import Finding
 from prototxt_net.net import PhaseNet
 from prototxt_net.shape import Shape
+
+if TYPE_CHECKING:
+    from prototxt_server.linked.model import Linked
 
 
 @dataclass(slots=True, frozen=True)
@@ -43,7 +47,10 @@ class Source:
 
 @dataclass(slots=True, eq=False)
 class Analysis:
-    """Everything known about one version of one file. findings: sorted by place."""
+    """Everything known about one version of one file. findings: sorted by place.
+
+    linked: the other files that it was judged beside; None where nobody looked for them.
+    """
 
     source: Source
     settings: Settings
@@ -52,4 +59,5 @@ class Analysis:
     nets: list[PhaseNet]
     findings: list[Finding]
     dialect_evidence: str = ""
+    linked: Linked | None = None
     cache: dict[str, object] = field(default_factory=dict)

@@ -9,8 +9,8 @@ from functools import partial
 
 from prototxt_server import config, files
 from prototxt_server.analysis import Analysis, Settings, Source
-from prototxt_server.engine import analyze
 from prototxt_server.fixing import fix_all, ignore_all
+from prototxt_server.linked import DISK, analyze_linked
 from prototxt_server.report.record import FileFindings
 
 _WORTH_A_PROCESS = 24  # files that one process analyses in about the time in which another starts
@@ -97,16 +97,16 @@ def check(name: str, task: Task) -> Checked:
         return Checked(name, complaint=str(error))
     source = Source(text.text, text.path, text.encoding_problem)
     if not task.fix and not task.silence:
-        return _checked(name, analyze(source, settings))
+        return _checked(name, _analyzed(source, settings))
     if not text.writable:
-        result = _checked(name, analyze(source, settings))
+        result = _checked(name, _analyzed(source, settings))
         if text.encoding_problem == files.UTF16:
             result.complaint = f"{text.path}: not fixed, because it is UTF-16: save it as UTF-8 first"
         return result
     if task.silence:
-        done = ignore_all(analyze(source, settings), task.silence)
+        done = ignore_all(_analyzed(source, settings), task.silence, DISK)
     else:
-        done = fix_all(source, settings, task.unsafe)
+        done = fix_all(source, settings, task.unsafe, DISK)
     result = _checked(name, done.analysis)
     result.applied = done.applied
     if task.fix == "show":
@@ -117,9 +117,14 @@ def check(name: str, task: Task) -> Checked:
         try:
             files.write(name, done.text)
         except files.PathError as error:
-            result = _checked(name, analyze(source, settings))
+            result = _checked(name, _analyzed(source, settings))
             result.complaint = str(error)
     return result
+
+
+def _analyzed(source: Source, settings: Settings) -> Analysis:
+    """A file beside those that belong with it; what these made us read is not read again."""
+    return analyze_linked(source, settings, DISK, DISK.known(source.path))
 
 
 def _checked(name: str, analysis: Analysis) -> Checked:

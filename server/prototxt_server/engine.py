@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from prototxt_grammar import Tree, parse
 from prototxt_grammar.edits import newline_of
@@ -18,20 +19,44 @@ from prototxt_net.phases import State, active_phases, filtered, merged_state
 from prototxt_net.read import file_kind, layer_in, read
 from prototxt_net.schema.load import schema
 from prototxt_net.setup import set_up, set_up_layer, share_params
+from prototxt_net.shape import Shape
 from prototxt_server import suppress
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.rules.base import ProblemRule, Rule
 from prototxt_server.rules.catalogue import load_all
 
+if TYPE_CHECKING:
+    from prototxt_server.linked.model import Linked
+
 DOCS_URL = "https://github.com/prototxt-lsp/prototxt-lsp/blob/main/docs/rules/"
 
 
-def analyze(source: Source, settings: Settings = Settings(), previous: Analysis | None = None) -> Analysis:  # noqa: B008
+def analyze(
+    source: Source,
+    settings: Settings = Settings(),  # noqa: B008
+    previous: Analysis | None = None,
+    linked: Linked | None = None,
+) -> Analysis:
     """Everything the rules have to say about one text.
 
     previous: the analysis of an earlier version of the same text; blocks that did not change are not read again. The
-    result is the same with and without it. Raises KeyError when `settings.dialect` names no dialect.
+    result is the same with and without it. linked: the files that this one belongs with (`prototxt_server.linked`
+    gathers them from an analysis made without); None keeps the rules about several files silent. Raises KeyError when
+    `settings.dialect` names no dialect.
     """
+    analysis = understand(source, settings, previous)
+    analysis.linked = linked
+    analysis.findings = _findings(analysis)
+    return analysis
+
+
+def understand(source: Source, settings: Settings, previous: Analysis | None = None) -> Analysis:
+    """The text read, its nets built, and no rule asked yet; see `analyze`."""
+    if previous is not None and previous.source == source and previous.settings == settings:
+        old = previous
+        return Analysis(
+            source, settings, old.tree, old.file, old.nets, [], old.dialect_evidence, cache=old.cache
+        )  # fmt: skip
     tree = parse(source.text, previous.tree if previous else None)
     kind = file_kind(tree)
     if settings.dialect == "auto":
@@ -44,7 +69,6 @@ def analyze(source: Source, settings: Settings = Settings(), previous: Analysis 
         analysis.nets = build(file, settings)
         if verdict.others:
             _prefer_one_that_sets_up(analysis, verdict)
-    analysis.findings = _findings(analysis)
     return analysis
 
 
@@ -108,11 +132,19 @@ def build(file: NetFile, settings: Settings) -> list[PhaseNet]:
             )  # fmt: skip
             net.__dict__["by_type"] = twin.by_type
         else:
-            net = set_up(connect(file, state, given, layers))
-            share_params(net)
+            net = net_in(file, state, given, layers)
         nets.append(net)
         kept.append(layers)
     return nets
+
+
+def net_in(
+    file: NetFile, state: State, given: dict[str, Shape] | None = None, layers: list[Layer] | None = None
+) -> PhaseNet:
+    """The net that Caffe builds in a state, connected and set up. layers: those of that state, where they are known."""
+    net = set_up(connect(file, state, given or {}, layers))
+    share_params(net)
+    return net
 
 
 # -- rules ---------------------------------------------------------------------------------------------------------
@@ -136,9 +168,20 @@ def active_rules(
 
 
 @lru_cache(maxsize=64)
+def linked_rules(select: tuple[str, ...], extend: tuple[str, ...], ignore: tuple[str, ...]) -> tuple[Rule, ...]:
+    """The rules about several files that speak under a selection."""
+    return tuple(
+        rule
+        for rule in load_all()
+        if type(rule).check_linked is not Rule.check_linked and is_selected(rule, select, extend, ignore)
+    )
+
+
+@lru_cache(maxsize=64)
 def active_codes(select: tuple[str, ...], extend: tuple[str, ...], ignore: tuple[str, ...]) -> frozenset[str]:
-    """The codes of all rules that speak under a selection."""
-    return frozenset(rule.code for rule in load_all() if is_selected(rule, select, extend, ignore))
+    """The codes of the rules that speak under a selection, and whose silence does not depend on other files."""
+    chosen = (rule for rule in load_all() if is_selected(rule, select, extend, ignore))
+    return frozenset(rule.code for rule in chosen if type(rule).check_linked is Rule.check_linked)
 
 
 def is_selected(rule: Rule, select: tuple[str, ...], extend: tuple[str, ...], ignore: tuple[str, ...]) -> bool:
@@ -160,7 +203,10 @@ def _findings(analysis: Analysis) -> list[Finding]:
     dialect = analysis.file.dialect
     found: dict[tuple[object, ...], tuple[Finding, list[str]]] = {}
     worst: dict[tuple[object, ...], int] = {}
-    for finding, phases in _raw_findings(analysis):
+    own = analysis.cache.get(_OWN)
+    if not isinstance(own, list):
+        own = analysis.cache[_OWN] = list(_raw_findings(analysis))
+    for finding, phases in (*own, *_linked_findings(analysis)):
         rank = _RANK[finding.severity]
         place = (finding.code, finding.start, finding.end)
         worst[place] = min(worst.get(place, rank), rank)
@@ -177,6 +223,10 @@ def _findings(analysis: Analysis) -> list[Finding]:
     ]  # fmt: skip
     result.sort(key=lambda f: (f.start, f.end, f.code))
     return suppress.apply(result, analysis, active_codes(settings.select, settings.extend_select, settings.ignore))
+
+
+_OWN = "own findings"
+"""Key of what the rules about this file alone have said, for an analysis of the same text beside other files."""
 
 
 def _with_line_ends_of(text: str, fix: Fix | None) -> Fix | None:
@@ -212,6 +262,16 @@ def _raw_findings(analysis: Analysis) -> Iterator[tuple[Finding, tuple[str, ...]
                 yield finding, finding.phases or (net.phase,)
         for finding in rule.check_file(analysis):
             yield finding, finding.phases
+
+
+def _linked_findings(analysis: Analysis) -> Iterator[tuple[Finding, tuple[str, ...]]]:
+    """What the rules about several files say, where these were looked for."""
+    settings = analysis.settings
+    if analysis.linked is not None:
+        for rule in linked_rules(settings.select, settings.extend_select, settings.ignore):
+            if not rule.dialects or analysis.file.dialect in rule.dialects:
+                for finding in rule.check_linked(analysis, analysis.linked):
+                    yield finding, finding.phases
 
 
 def _graphs(nets: list[PhaseNet]) -> list[tuple[PhaseNet, tuple[str, ...]]]:

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from prototxt_grammar import apply_edits
-from prototxt_server.analysis import Analysis, Settings, Source
-from prototxt_server.engine import analyze
+from prototxt_server.analysis import Analysis
 from prototxt_server.report.rule_docs import as_markdown
+from prototxt_server.report.rule_examples import read_example
 from prototxt_server.rules.base import Example, Rule
 from prototxt_server.rules.catalogue import load_all, load_dynamic
 
@@ -27,10 +27,7 @@ RULES = load_all()
 
 
 def read(example: Example, code: str) -> Analysis:
-    settings = Settings(
-        dialect=example.dialect, phase=example.phase, shapes=tuple(example.shapes.items()), extend_select=(code,)
-    )
-    return analyze(Source(example.text, example.filename), settings)
+    return read_example(next(rule for rule in RULES if rule.code == code), example)
 
 
 def errors(analysis: Analysis) -> list[tuple[str, str]]:

@@ -39,7 +39,8 @@ def as_markdown(rule: Rule) -> str:
     sections = _sections(rule)
     if rule.BAD and rule.GOOD:
         example = shown(rule)
-        sections.setdefault("Example", _net(example.bad, example.bad_dialect))
+        beside = "".join(f"\n\nbeside `{name}`:\n\n{_net(text, 'bvlc')}" for name, text in example.files)
+        sections.setdefault("Example", _net(example.bad, example.bad_dialect) + beside)
         if example.says:
             said = textwrap.wrap(f"> {example.says}", 120, subsequent_indent="> ", break_on_hyphens=False)
             sections["Example"] += "\n\n" + "\n".join(said)

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from prototxt_grammar import parse
 from prototxt_grammar.edits import Edit, apply_edits_reporting
 from prototxt_net.finding import Finding
-from prototxt_server.analysis import Settings, Source
+from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import analyze
+from prototxt_server.linked import analyze_linked
+from prototxt_server.linked.reader import Given
 from prototxt_server.rules.base import Example, Rule
 
 _SHORT = 14  # lines; what is no longer is shown whole
@@ -24,13 +26,17 @@ _MANY = 8  # blocks; of a longer example the first ones are enough
 
 @dataclass(slots=True, frozen=True)
 class Shown:
-    """bad, good: net texts. bad_dialect, good_dialect: how they are read. says: the finding in words ("" unknown)."""
+    """bad, good: net texts. bad_dialect, good_dialect: how they are read. says: the finding in words ("" unknown).
+
+    files: the files beside the bad one, by name.
+    """
 
     bad: str
     bad_dialect: str
     good: str
     good_dialect: str
     says: str = ""
+    files: tuple[tuple[str, str], ...] = ()
 
 
 def shown(rule: Rule) -> Shown:
@@ -50,7 +56,8 @@ def shown(rule: Rule) -> Shown:
             touched += unlike
     kept = {_block(bad.text, span) for span in _blocks(bad.text) if _overlaps(span, touched)}
     same = [span for span in _blocks(better) if _block(better, span) in kept]
-    return Shown(_excerpt(bad.text, touched), bad.dialect, _excerpt(better, [*changed, *same]), dialect, says)
+    files = tuple((name, _excerpt(text, _pointed_at(finding, name))) for name, text in bad.files.items())
+    return Shown(_excerpt(bad.text, touched), bad.dialect, _excerpt(better, [*changed, *same]), dialect, says, files)
 
 
 def _touched(finding: Finding) -> list[tuple[int, int]]:
@@ -58,6 +65,11 @@ def _touched(finding: Finding) -> list[tuple[int, int]]:
     related = [(r.start, r.end) for r in finding.related if not r.filename]
     edits = [(edit.start, edit.end) for edit in finding.fix.edits] if finding.fix else []
     return [(finding.start, finding.end), *edits, *(related if len(related) <= _RELATED else [])]
+
+
+def _pointed_at(finding: Finding | None, filename: str) -> list[tuple[int, int]]:
+    """The places of another file that a finding points to."""
+    return [(r.start, r.end) for r in finding.related if r.filename == filename] if finding else []
 
 
 def _moved(edits: tuple[Edit, ...]) -> list[tuple[int, int]]:
@@ -70,11 +82,19 @@ def _moved(edits: tuple[Edit, ...]) -> list[tuple[int, int]]:
     return places
 
 
-def _finding(rule: Rule, example: Example) -> Finding | None:
+def read_example(rule: Rule, example: Example) -> Analysis:
+    """The analysis of an example, its rule on, beside the files that the example comes with."""
     settings = Settings(
         example.dialect, example.phase, shapes=tuple(example.shapes.items()), extend_select=(rule.code,)
     )
-    found = analyze(Source(example.text, example.filename), settings).findings
+    source = Source(example.text, example.filename)
+    if not example.files:
+        return analyze(source, settings)
+    return analyze_linked(source, settings, Given(example.files.items()))
+
+
+def _finding(rule: Rule, example: Example) -> Finding | None:
+    found = read_example(rule, example).findings
     return next((finding for finding in found if finding.code == rule.code), None)
 
 

@@ -18,6 +18,7 @@ from prototxt_net.net import Node, PhaseNet
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
+    from prototxt_server.linked.model import Linked
 
 
 @dataclass(slots=True, frozen=True)
@@ -25,7 +26,8 @@ class Example:
     """A net as documentation and as test. `text` may leave out what `wrap` supplies.
 
     dialect, phase: how it is read. fixed: for a BAD example, the text after applying the rule's fix ("" = not stated).
-    count: how many findings of the rule it gives (BAD only). shapes: as given by `--shape`.
+    count: how many findings of the rule it gives (BAD only). shapes: as given by `--shape`. files: the files beside it,
+    by name.
     """
 
     text: str
@@ -35,10 +37,11 @@ class Example:
     count: int = 1
     filename: str = "net.prototxt"
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
 
 
 class Rule:
-    """Base of all rules. Override exactly one of the `check_*` methods (or none, for a rule fed by `problems`).
+    """Base of all rules. Override one of the `check_*` methods (or none, for a rule fed by `problems`).
 
     code, name: as in the catalogue; the name reads as a sentence about the defect. severity: the default.
     dialects: those it speaks about, empty for all. default_on: False for rules that are off unless selected.
@@ -60,6 +63,10 @@ class Rule:
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """Findings about the file as such, or about several phases together."""
+        return ()
+
+    def check_linked(self, analysis: Analysis, linked: Linked) -> Iterable[Finding]:
+        """Findings that need other files beside this one. Called only where these were looked for."""
         return ()
 
     # -- making findings -------------------------------------------------------------------------------------------

@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from prototxt_grammar.edits import Edit
-from prototxt_net.finding import Applicability, Finding, Fix, Severity
+from prototxt_net.finding import Applicability, Finding, Fix, Related, Severity
 from prototxt_net.message import Bound
+from prototxt_net.net import Node
 from prototxt_server.rules.base import Rule
 from prototxt_server.rules.editing import delete_entry, insert_after
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
+    from prototxt_server.linked.model import NetLink
 
 TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 OLD_TYPES = dict(zip(("SGD", "NESTEROV", "ADAGRAD", "RMSPROP", "ADADELTA", "ADAM"), TYPES, strict=True))
@@ -43,7 +45,7 @@ class SolverRule(Rule):
 
     def check_solver(self, analysis: Analysis, root: Bound) -> Iterable[Finding]:
         """Findings about the solver whose fields are `root`."""
-        raise NotImplementedError
+        return ()
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """Solver files only."""
@@ -60,6 +62,7 @@ class SolverRule(Rule):
         severity: Severity | None = None,
         aborts: bool = False,
         fix: Fix | None = None,
+        related: tuple[Related, ...] = (),
     ) -> Finding:
         """A finding at a field of the solver, or at the file's first field when it is not written."""
         file = analysis.file
@@ -67,7 +70,15 @@ class SolverRule(Rule):
             start, end = file.at_root(field, index)
         else:
             start, end = min(file.at_root(name) for name in file.root.entries)
-        return self.in_file(file, message, start, end, severity=severity, aborts=aborts, fix=fix)
+        return self.in_file(
+            file, message, start, end, severity=severity, aborts=aborts, fix=fix, related=related
+        )  # fmt: skip
+
+
+def related_in(link: NetLink, node: Node, message: str, path: str = "") -> Related:
+    """A pointer to a layer of a net that the solver names."""
+    start, end = node.layer.at(path)
+    return Related(message, start, end, link.path)
 
 
 def number(root: Bound, field: str) -> float:

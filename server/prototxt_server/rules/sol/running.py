@@ -1,4 +1,4 @@
-"""SOL008 to SOL013 and BN018: solver types, display, snapshots and the first test."""
+"""SOL008 to SOL013: solver types, display, snapshots."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from prototxt_net.batchnorm import TYPES as NORM_TYPES
 from prototxt_net.finding import Finding
 from prototxt_net.message import Bound
 from prototxt_server.rules.base import Example, rule
@@ -239,54 +238,3 @@ class SolverTypeBoth(SolverRule):
             aborts=True,
             fix=erase(analysis, "safe" if agree else "unsafe", "solver_type"),
         )
-
-
-_BN_NET = (
-    '{\n  layer { name: "d" type: "Data" top: "d" data_param { source: "x" batch_size: 8 } }\n'
-    '  layer { name: "bn" type: "BatchNorm" bottom: "d" top: "bn" }\n}'
-)
-
-_OWN = {"net": None, "net_param": _BN_NET}
-
-
-@rule
-class IterationZeroTest(SolverRule):
-    """## What it does
-    Says that the test before the first iteration is meaningless for a net with BatchNorm that starts from scratch.
-
-    ## Why is this bad?
-    It is harmless but misleading: the statistics are still empty, every BatchNorm multiplies its input by 316, and the
-    first test loss is often near 87.3.
-
-    ## Fix safety
-    Safe: `test_initialization: false` skips that one test.
-    """
-
-    code = "BN018"
-    name = "bn-iter0-test-garbage"
-    severity = "info"
-    fix_safety = "safe"
-    GOOD = (Example(solver()), Example(solver(**_OWN, test_initialization="false")))
-    BAD = (
-        Example(solver(**_OWN).replace("net_param: ", "net_param ")),
-        Example(solver(**_OWN, test_interval="10"), dialect="ssd"),
-    )
-
-    def check_solver(self, analysis: Analysis, root: Bound) -> Iterable[Finding]:
-        """Nets that stand in the solver itself."""
-        if number(root, "test_interval") <= 0 or not root.get("test_initialization") or root.has("weights"):
-            return
-        if not root.entries.get("test_iter") or not self._has_norm(root):
-            return
-        yield self.on(
-            analysis,
-            "test_interval",
-            "the test before iteration 1 is meaningless: BatchNorm statistics are still empty, and the loss is often "
-            "near 87.3. Skip it with test_initialization: false.",
-            fix=write(analysis, "safe", "test_initialization", "false", after="test_interval"),
-        )
-
-    @staticmethod
-    def _has_norm(root: Bound) -> bool:
-        nets = [net for name in ("net_param", "train_net_param") for net in root.all(name)]
-        return any(layer.get("type") in NORM_TYPES for net in nets for layer in net.all("layer"))

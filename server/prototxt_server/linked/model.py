@@ -1,0 +1,49 @@
+"""What a file is judged beside: data only, collected by `gather`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prototxt_server.analysis import Analysis
+
+
+@dataclass(slots=True, frozen=True)
+class NetLink:
+    """A net that a solver names. field, index: which entry of the solver names it. written: the path as written.
+
+    path: the file it stands for, openable from the current folder; "" when there is none. moved: that file is not where
+    the path says, but next to the solver and of the same name. tried: where it was looked for. analysis: the net, read
+    but not judged; None without a file, and for one that is no net.
+    """
+
+    field: str
+    index: int
+    written: str
+    path: str = ""
+    moved: bool = False
+    tried: tuple[str, ...] = ()
+    analysis: Analysis | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Linked:
+    """The other files of an analysis.
+
+    nets: of a solver, in file order. solvers: those in a net's folder that name the net.
+    """
+
+    nets: tuple[NetLink, ...] = ()
+    solvers: tuple[Analysis, ...] = ()
+
+    def link(self, field: str, index: int) -> NetLink | None:
+        """The net that an entry of the solver names."""
+        return next((link for link in self.nets if link.field == field and link.index == index), None)
+
+    def paths(self) -> Iterator[str]:
+        """The files that were read: when one of them changes, so may the findings."""
+        for link in self.nets:
+            if link.analysis is not None:
+                yield link.path
+        for solver in self.solvers:
+            yield solver.source.path

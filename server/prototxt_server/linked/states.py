@@ -1,0 +1,71 @@
+"""The nets that a solver makes of its files, each in its state (Solver::InitTrainNet, Solver::InitTestNets)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prototxt_net.file import NetFile
+from prototxt_net.message import Bound
+from prototxt_net.net import Phase, PhaseNet
+from prototxt_net.phases import State
+from prototxt_server.analysis import Analysis
+from prototxt_server.engine import net_in
+from prototxt_server.linked.model import Linked, NetLink
+
+
+@dataclass(slots=True, frozen=True)
+class Instance:
+    """A net that the solver makes. number: which test net it is; -1 for the training net.
+
+    link: the file it is made of. state: the state it is made in. net: connected and set up.
+    """
+
+    number: int
+    link: NetLink
+    state: State
+    net: PhaseNet
+
+
+def instances(analysis: Analysis, linked: Linked) -> list[Instance]:
+    """The training net, then the test nets, as far as they are made of files that were found."""
+    return list(_instances(analysis, linked))
+
+
+def _instances(analysis: Analysis, linked: Linked) -> Iterator[Instance]:
+    root = analysis.file.root
+    for field in ("net", "train_net"):
+        if root.has(field):
+            yield from _instance(linked.link(field, 0), root.sub("train_state"), "TRAIN", -1)
+            break
+    inline = len(root.entries.get("test_net_param", ()))
+    listed = len(root.entries.get("test_net", ()))
+    asked = root.all("test_state")
+    for number in range(inline, max(inline + listed, len(root.entries.get("test_iter", ())))):
+        field, index = ("test_net", number - inline) if number < inline + listed else ("net", 0)
+        own = asked[number] if number < len(asked) and isinstance(asked[number], Bound) else None
+        yield from _instance(linked.link(field, index), own, "TEST", number)
+
+
+def _instance(link: NetLink | None, own: Bound | None, phase: Phase, number: int) -> Iterator[Instance]:
+    if link is None or link.analysis is None:
+        return
+    file = link.analysis.file
+    state = state_of(file, phase, own)
+    known = next(
+        (n for n in link.analysis.nets if (n.phase, n.level, n.stages) == (state.phase, state.level, state.stages)),
+        None,
+    )
+    yield Instance(number, link, state, known or net_in(file, state, dict(link.analysis.settings.shapes)))
+
+
+def state_of(file: NetFile, phase: Phase, own: Bound | None) -> State:
+    """The solver's phase, with the net's own state merged in, then train_state or the test_state."""
+    level, stages = 0, frozenset[str]()
+    for source in (file.root.sub("state"), own):
+        if source is None:
+            continue
+        phase = source.get("phase") if source.has("phase") else phase
+        level = int(source.get("level")) if source.has("level") else level
+        stages |= frozenset(source.all("stage"))
+    return State(phase, level, stages)

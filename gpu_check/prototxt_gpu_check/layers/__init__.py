@@ -6,12 +6,26 @@ Importing this package registers them all.
 from prototxt_gpu_check.layers import (  # registration
     activation,
     arrangement,
+    detection,
     loss,
     normalization,
     recurrent,
+    regions,
     resizing,
     vision,
 )
 from prototxt_gpu_check.layers.base import Step, runner
 
-__all__ = ["Step", "activation", "arrangement", "loss", "normalization", "recurrent", "resizing", "runner", "vision"]
+__all__ = [
+    "Step",
+    "activation",
+    "arrangement",
+    "detection",
+    "loss",
+    "normalization",
+    "recurrent",
+    "regions",
+    "resizing",
+    "runner",
+    "vision",
+]

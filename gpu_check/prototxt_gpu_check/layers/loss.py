@@ -8,7 +8,7 @@ import numpy as np
 
 from prototxt_gpu_check.backend import Array
 from prototxt_gpu_check.layers.base import Step, runs
-from prototxt_gpu_check.layout import count
+from prototxt_gpu_check.layout import count, stored
 from prototxt_gpu_check.ops import losses
 from prototxt_gpu_check.ops.softmax import class_rows, softmax_rows, unrolled
 
@@ -45,9 +45,12 @@ def class_weights(s: Step, classes: int) -> losses.Host | None:
     return np.asarray(given, np.float32) if p.get("weight_by_label_freqs") and len(given) == classes else None
 
 
-@runs("SoftmaxWithLoss")
+@runs("SoftmaxWithLoss", "SoftmaxWithLossOHEM")
 def softmax_loss(s: Step) -> Sequence[Array]:
-    """Multinomial logistic loss of the softmax; the second top, where declared, is the probabilities."""
+    """Multinomial logistic loss of the softmax; the second top, where declared, is the probabilities.
+
+    R-FCN has a third one: the loss of each position.
+    """
     b, x = s.backend, s.bottoms[0]
     axis = s.canonical(int(s.param("softmax_param").get("axis")))
     scores = class_rows(b, x, axis)
@@ -60,7 +63,10 @@ def softmax_loss(s: Step) -> Sequence[Array]:
     s.facts.update(classes=scores.shape[0], positions=scores.shape[1], valid=found.valid, floored=found.floored)
     if found.bad_labels:
         s.facts["bad_labels"] = found.bad_labels
-    return [_scalar(s, found.loss), unrolled(p, tuple(x.shape), axis)][: max(1, len(s.tops))]
+    tops = [_scalar(s, found.loss), unrolled(p, tuple(x.shape), axis)][: max(1, len(s.tops))]
+    if len(s.tops) > 2:
+        tops.append(stored(b, b.asarray(found.each.reshape(s.tops[2]))))
+    return tops
 
 
 @runs("Accuracy")

@@ -96,16 +96,19 @@ def _bin(i: int, size: np.float32, start: float, limit: int) -> tuple[int, int]:
     return min(max(first, 0), limit), min(max(last, 0), limit)
 
 
-@runs("PriorBox")
+@runs("PriorBox", "PriorBoxClustered")
 def prior_box(s: Step) -> Sequence[Array]:
-    """Channel 0: boxes (xmin, ymin, xmax, ymax) relative to the image, cell by cell; channel 1: their variances."""
+    """Channel 0: boxes (xmin, ymin, xmax, ymax) relative to the image, cell by cell; channel 1: their variances.
+
+    PriorBoxClustered lists the widths and heights instead of sizes and ratios.
+    """
     p = s.param("prior_box_param")
     height, width = s.bottoms[0].shape[2:]
     img_h, img_w = _pair(p, "img_size", "img_h", "img_w") or tuple(s.bottoms[1].shape[2:])
     step_h, step_w = _pair(p, "step", "step_h", "step_w") or (img_h / height, img_w / width)
     offset = p.get("offset")
     offset = 0.5 if offset is None else float(offset)
-    sizes = _box_sizes(p)
+    sizes = _listed_sizes(p) if s.node.type == "PriorBoxClustered" else _box_sizes(p)
     y, x = np.mgrid[0:height, 0:width].astype(np.float64) + offset
     centre = np.stack([x * step_w, y * step_h], axis=-1)[:, :, None, :]
     half = np.asarray(sizes, np.float64)[None, None] / 2
@@ -124,6 +127,10 @@ def _pair(p: Bound, both: str, high: str, wide: str) -> tuple[float, float] | No
     if p.has(high) and p.has(wide):
         return float(p.get(high)), float(p.get(wide))
     return None
+
+
+def _listed_sizes(p: Bound) -> list[tuple[float, float]]:
+    return [(float(w), float(h)) for w, h in zip(p.all("width"), p.all("height"), strict=False)]
 
 
 def _box_sizes(p: Bound) -> list[tuple[float, float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -41,13 +41,15 @@ class Normalizer:
 class ClassLoss:
     """A classification loss and what explains it.
 
-    Of `valid` counted positions `floored` have a probability at the floor; labels in `bad_labels` name no class.
+    Of `valid` counted positions `floored` have a probability at the floor; labels in `bad_labels` name no class. each:
+    the loss of every position before the division, 0 for those that do not count.
     """
 
     loss: float
     valid: int
     floored: int
     bad_labels: tuple[float, ...] = ()
+    each: Host = field(default_factory=lambda: np.empty(0, np.float32))
 
 
 def negative_log(
@@ -72,12 +74,15 @@ def negative_log(
     if weights is not None:
         terms *= weights[np.clip(host.astype(np.int64), 0, len(weights) - 1)]
     total = float(terms.sum())
+    each = np.zeros(len(counted), np.float32)
+    each[counted] = terms
     bad = host[(host != np.floor(host)) | (host < 0) | (host >= p.shape[0])]
     return ClassLoss(
         total / normalizer(len(counted), len(values)),
         len(values),
         int((values <= floor).sum()),
         tuple(float(v) for v in bad),
+        each,
     )
 
 

@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "prototxt-lsp needs Python 3.11 or newer; say which with: make PYTHON=python3.12"; exit 1; }; \
 	echo "== setting up $(VENV)"; \
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 cannot make virtual environments here; on Debian: apt install python3-venv"; exit 1; }; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,data]' && touch $@ && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,data,leveldb]' && touch $@ && \
 	echo "== set up in $$((SECONDS - start)) s"
 
 # -- the two commands --------------------------------------------------------------------------------------------------

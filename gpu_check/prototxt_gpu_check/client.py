@@ -116,7 +116,7 @@ class WorkerClient:
             if where in self._pinned:
                 note = "This net has crashed the GPU twice, so it ran on the CPU."
                 data["degraded"] = [{"code": "pinned-to-cpu", "message": note}, *data.get("degraded", ())]
-            if not reads_files:
+            if not reads_files and not _looked_for_data(data):
                 self._cache[key] = report
                 while len(self._cache) > CACHED:
                     self._cache.popitem(last=False)
@@ -241,6 +241,12 @@ class WorkerClient:
         if now - self._faults.get(where, -FAULT_WINDOW_S) < FAULT_WINDOW_S:
             self._pinned.add(where)
         self._faults[where] = now
+
+
+def _looked_for_data(data: Mapping[str, Any]) -> bool:
+    """Whether the result depends on files that the net names: they may have changed, or appeared, at the next call."""
+    missed = any(item.get("code") == "data-synthetic" for item in data.get("degraded", ()))
+    return missed or any("source" in layer for layer in data.get("layers", ()))
 
 
 def _pump(process: subprocess.Popen[bytes], replies: queue.Queue[dict[str, Any] | None]) -> None:

@@ -36,11 +36,15 @@ class Plan:
 def make(file: NetFile, state: State, inputs: Inputs, batch: int | None, default_batch: int | None) -> Plan:
     """Set the net up with concrete source shapes and a batch of `batch`, or of at most `default_batch`.
 
+    The net's own data are opened first, where they are to be read. Raises data.base.DataError.
+
     A net that fixes its batch elsewhere (a Reshape, slice points) does not survive the cut and then keeps its own.
     """
     loose = set_up(connect(file, state, {}))
+    if inputs.reader is not None:
+        inputs.reader.open(loose)
     shapes, guessed = concrete_shapes(loose, inputs)
-    degraded: list[Degraded] = []
+    degraded = [Degraded("data-synthetic", note) for note in (inputs.reader.notes if inputs.reader else ())]
     if guessed:
         listed = ", ".join(f"{name} {'x'.join(map(str, shapes[name]))}" for name in guessed)
         degraded.append(

@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from prototxt_gpu_check import plan, weights
 from prototxt_gpu_check.backend import Backend, CupyBackend
+from prototxt_gpu_check.data.base import DataError
+from prototxt_gpu_check.data.reading import Reader
 from prototxt_gpu_check.result import Degraded, ForwardResult
 from prototxt_gpu_check.run import Options, Pass, Progress
 from prototxt_gpu_check.sources import Inputs
@@ -40,7 +42,8 @@ class Refused(Exception):
 class Request:
     """What `lsp forward` and the server ask for. dialect, phase: "auto" or a name. weights: paths, loaded in order.
 
-    device: "auto", "cpu", "cuda" or "cuda:N". inputs: arrays by source top, used whole.
+    device: "auto", "cpu", "cuda" or "cuda:N". inputs: arrays by source top, used whole. data: "auto" reads what the
+    net's data layers name, where it is there; `path` is where the net lies, "" for nowhere.
     """
 
     text: str
@@ -50,6 +53,8 @@ class Request:
     stages: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     inputs: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    data: str = "synthetic"
+    path: str = ""
     weights: tuple[str, ...] = ()
     device: str = "auto"
     batch: int | None = None
@@ -75,10 +80,14 @@ def forward(
     stored = _weights(request)
     state = _state(file, request, stored is not None)
     read_at = time.perf_counter()
-    inputs = Inputs(request.inputs, request.shapes, request.seed)
+    reader = Reader(request.path, request.seed, request.inputs.keys()) if request.data == "auto" else None
+    inputs = Inputs(request.inputs, request.shapes, request.seed, reader)
     options = Options(request.seed, request.dropout, request.strict_fillers, request.deadline_s)
     backend, notes = _backend(request, probe)
-    result = _with_memory(file, state, inputs, options, request, backend, stored, progress, cancelled, notes)
+    try:
+        result = _with_memory(file, state, inputs, options, request, backend, stored, progress, cancelled, notes)
+    except DataError as error:
+        raise Refused(str(error)) from None
     result.degraded[:0] = notes
     result.timing_ms = {"read": (read_at - start) * 1e3, **result.timing_ms}
     judged = time.perf_counter()

@@ -112,6 +112,9 @@ def _layer(layer: LayerResult) -> dict[str, Any]:
     out: dict[str, Any] = {"name": layer.name, "type": layer.node.type, "checked": layer.checked}
     if layer.reason:
         out["reason"] = layer.reason
+    if "source" in layer.facts:
+        out["source"] = layer.facts["source"]
+    out["bottoms"] = list(layer.node.layer.definition.bottoms)
     out["tops"] = [_top(top) for top in layer.tops]
     out["params"] = [{"mean_abs": number(p.after.mean_abs), "shape": list(p.shape)} for p in layer.params]
     out["bottom_diffs"], out["param_diffs"] = [], []

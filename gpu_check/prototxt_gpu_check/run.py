@@ -165,6 +165,9 @@ class Pass:
 
     def _source(self, node: Node) -> _Recorded:
         record = _Recorded(node, True)
+        source = self.inputs.source(node)
+        if source is not None:
+            record.facts["source"] = {"kind": source.kind, "path": str(source.path)}
         for index, blob in enumerate(node.tops):
             shape = self.plan.source_shapes.get(blob.name)
             if shape is None:

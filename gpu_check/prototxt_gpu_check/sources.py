@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from prototxt_gpu_check.backend import Array, Backend
+from prototxt_gpu_check.data.base import Source
+from prototxt_gpu_check.data.reading import PARAMS, Reader
 from prototxt_gpu_check.fill import NORMAL, NORMAL_STD, UNIFORM, Filler, fill, normal, raw, stream
 from prototxt_gpu_check.layout import count, stored
 from prototxt_net.message import Bound
@@ -47,11 +49,19 @@ _PASSES_ON = frozenset({"Split", "Flatten", "Reshape", "Slice", "Concat", "Silen
 
 @dataclass(slots=True)
 class Inputs:
-    """Arrays and shapes from outside, by blob name, and the seed of the synthetic values."""
+    """Arrays and shapes from outside, by blob name, the seed of the synthetic values, and the net's own data.
+
+    reader: None where the net's own data are not to be read.
+    """
 
     arrays: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     shapes: Mapping[str, Ints] = field(default_factory=dict)
     seed: int = 0
+    reader: Reader | None = None
+
+    def source(self, node: Node) -> Source | None:
+        """What was opened for a layer; None where its values are synthetic."""
+        return None if self.reader is None else self.reader.of(node)
 
 
 # -- shapes ------------------------------------------------------------------------------------------------------------
@@ -64,9 +74,12 @@ def concrete_shapes(net: PhaseNet, inputs: Inputs) -> tuple[dict[str, Ints], lis
     for node in net.nodes:
         if node.bottoms or node.type == "Parameter":
             continue
+        source = inputs.source(node)
         for index, blob in enumerate(node.tops):
             if blob.name in inputs.arrays:
                 shapes[blob.name] = tuple(inputs.arrays[blob.name].shape)
+            elif source is not None:
+                shapes[blob.name] = (_batch_size(node), *source.shapes()[index])
             elif blob.name in inputs.shapes:
                 shapes[blob.name] = inputs.shapes[blob.name]
             else:
@@ -89,7 +102,7 @@ def _completed(node: Node, index: int, blob: Blob) -> tuple[Ints, bool]:
 def default_shape(node: Node, index: int, name: str) -> Ints:
     """A plausible shape of a data layer's top, from what the layer says about its images and from its source's name."""
     p, transform = _data_param(node), node.param("transform_param")
-    batch = int(p.get("batch_size") or p.get("rand_skip") or 1) if p.has("batch_size") else 1
+    batch = _batch_size(node)
     lowered = name.lower()
     label = any(word in lowered for word in ("label", "gt", "seg", "mask"))
     if index and not ("data" in lowered and not label):
@@ -114,16 +127,12 @@ def default_shape(node: Node, index: int, name: str) -> Ints:
     return (batch, 1 if label else channels, height, width)
 
 
+def _batch_size(node: Node) -> int:
+    return int(_data_param(node).get("batch_size") or 1)
+
+
 def _data_param(node: Node) -> Bound:
-    names = {
-        "Data": "data_param",
-        "AnnotatedData": "data_param",
-        "ImageData": "image_data_param",
-        "WindowData": "window_data_param",
-        "HDF5Data": "hdf5_data_param",
-        "MemoryData": "memory_data_param",
-    }
-    return node.param(names.get(node.type, "data_param"))
+    return node.param("memory_data_param" if node.type == "MemoryData" else PARAMS.get(node.type, "data_param"))
 
 
 # -- values ------------------------------------------------------------------------------------------------------------
@@ -134,6 +143,9 @@ def values(b: Backend, net: PhaseNet, node: Node, index: int, shape: Ints, input
     blob = node.tops[index]
     if blob.name in inputs.arrays:
         return stored(b, b.asarray(inputs.arrays[blob.name])), "given"
+    source = inputs.source(node)
+    if source is not None:
+        return stored(b, b.asarray(source.read(shape[0])[index])), "given"
     seed = stream(inputs.seed, "input", blob.name)
     if node.type == "DummyData":
         return stored(b, _dummy(b, node, index, shape, seed)), "filler"

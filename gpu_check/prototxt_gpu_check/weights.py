@@ -176,11 +176,12 @@ def _layer(data: memoryview, start: int, stop: int, numbers: tuple[int, int, int
         elif number == type_field:
             layer.type = bytes(data[a:z]).decode("utf-8", "replace") if kind == wire.BYTES else str(data[a])
         elif number == blobs_field and kind == wire.BYTES:
-            layer.blobs.append(_blob(data, a, z))
+            layer.blobs.append(parse_blob(data, a, z))
     return layer
 
 
-def _blob(data: memoryview, start: int, stop: int) -> StoredBlob:
+def parse_blob(data: memoryview, start: int, stop: int) -> StoredBlob:
+    """A BlobProto in a buffer. Raises wire.WireError."""
     legacy = [0, 0, 0, 0]
     is_legacy = False
     shape: Ints = ()

@@ -184,6 +184,8 @@ def read_request(data: dict[str, Any]) -> Any:
         stages=tuple(data.get("stages") or ()),
         shapes={name: tuple(shape) for name, shape in (data.get("shapes") or {}).items()},
         inputs=inputs,
+        data=data.get("data") or "synthetic",
+        path=data.get("path") or "",
         weights=(paths,) if isinstance(paths, str) else tuple(paths),
         device=data.get("device") or "auto",
         batch=data.get("batch"),

@@ -23,6 +23,7 @@ def request_of(analysis: Analysis, **more: Any) -> dict[str, Any]:
     settings = analysis.settings
     return {
         "text": analysis.source.text,
+        "path": analysis.source.path,
         "dialect": analysis.file.dialect,
         "phase": "auto" if settings.phase == "all" else settings.phase,
         "level": settings.level,

@@ -7,27 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from protos import block, number, varint
 
 from prototxt_gpu_check import weights
 from prototxt_gpu_check.weights import WeightsError
-
-
-def varint(value: int) -> bytes:
-    value &= (1 << 64) - 1
-    out = b""
-    while value > 0x7F:
-        out += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return out + bytes([value])
-
-
-def number(field: int, value: int) -> bytes:
-    return varint(field << 3) + varint(value)
-
-
-def block(field: int, data: bytes) -> bytes:
-    return varint(field << 3 | 2) + varint(len(data)) + data
-
 
 VALUES = np.arange(6, dtype=np.float32) / 4 - 1
 FLOATS = VALUES.astype("<f4").tobytes()

@@ -42,6 +42,13 @@ def _named_paths(ctx: click.Context, param: click.Parameter, values: tuple[str, 
     metavar="BLOB=FILE.npy",
     help="Values of a blob that data layers or Input give (repeatable); used whole.",
 )
+@click.option(
+    "--data",
+    type=click.Choice(["auto", "synthetic"]),
+    default="auto",
+    show_default=True,
+    help="auto: read the LMDB, LevelDB, HDF5 files, image list or window file that the net names, where it is there.",
+)
 @click.option("--batch", type=click.IntRange(1), help="Batch size (default: the net's on a GPU, at most 4 on the CPU).")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of fillers and synthetic input.")
 @click.option(
@@ -109,6 +116,7 @@ def _run(analysis: Analysis, options: dict[str, Any], format_: str) -> tuple[dic
         device=options["device"],
         weights=list(options["weights"]),
         inputs=options["inputs"],
+        data=options["data"],
         batch=options["batch"],
         seed=options["seed"],
         strict_fillers=options["strict_fillers"],

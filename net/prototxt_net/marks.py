@@ -53,6 +53,12 @@ def in_place(definition: LayerDef) -> bool:
 
 
 @mark
+def old_style(definition: LayerDef) -> bool:
+    """Whether the block is written in the form of V1 or V0."""
+    return definition.version < 2
+
+
+@mark
 def weighs_a_top(definition: LayerDef) -> bool:
     """Whether the layer writes a loss_weight."""
     return "loss_weight" in definition.bound.entries

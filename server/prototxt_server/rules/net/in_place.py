@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from prototxt_net import marks
 from prototxt_net.backward import backward
+from prototxt_net.file import LayerDef
 from prototxt_net.finding import Finding, Fix, Severity
+from prototxt_net.layers.base import InPlace, entry_of
 from prototxt_net.net import Node, PhaseNet
 from prototxt_net.shape import same_shape, text
 from prototxt_server.rules import roles
@@ -18,6 +21,16 @@ _BNLL = 'layer { name: "log" type: "BNLL" bottom: "score" top: "score" }\n'
 
 # BN032 and BN041 say what in place does to a batch normalisation, dialect by dialect.
 _OWN_RULES = ("BatchNorm", "BN")
+
+
+def _verdict(definition: LayerDef) -> InPlace:
+    known = entry_of(definition.type, definition.bound.dialect)
+    return "unknown" if known is None else known.in_place_verdict(definition)
+
+
+@marks.mark
+def _unsafe_in_place(definition: LayerDef) -> bool:
+    return True in definition.in_place and _verdict(definition) not in ("safe", "unknown", "no-backward")
 
 
 def own_top_fix(net: PhaseNet, node: Node, top: int) -> Fix | None:
@@ -86,15 +99,8 @@ class InPlaceUnsupported(Rule):
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """One finding for each in-place top of a layer that does not bear it."""
-        for node in roles.in_place(net):
-            cache = node.layer.definition.cache
-            verdict = cache.get("in place")
-            if verdict is None:
-                known = roles.entry(node, net)
-                verdict = "unknown" if known is None else known.in_place_verdict(node.layer.definition)
-                cache["in place"] = verdict
-            if verdict in ("safe", "unknown", "no-backward"):
-                continue
+        for node in net.marked(_unsafe_in_place):
+            verdict = _verdict(node.layer.definition)
             if node.type in _OWN_RULES and verdict != "refused":
                 continue
             top = node.in_place.index(True)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from prototxt_net import marks
+from prototxt_net.file import LayerDef
 from prototxt_net.finding import Finding
 from prototxt_net.flow import shares_memory
+from prototxt_net.layers.base import entry_of
 from prototxt_net.net import Blob, Node, PhaseNet
 from prototxt_server.rules import roles
 from prototxt_server.rules.base import Example, Rule, related, rule
@@ -72,21 +75,17 @@ class InPlaceClobbersBackward(Rule):
         """One finding for each overwriting layer."""
         if net.phase != "TRAIN":
             return
-        for node in roles.in_place(net):
-            old = node.tops[node.in_place.index(True)].previous
-            if old is not None and self._spoils(node, old.producer, net) and roles.trains_through(old.producer, net):
-                yield self._finding(net, node, old)
+        for above in net.marked(_backward_reads_top):
+            for old in above.tops:
+                for node, index in old.readers:
+                    overwrites = True in node.in_place and index == node.in_place.index(True)
+                    if overwrites and self._spoils(node, above) and roles.trains_through(above, net):
+                        yield self._finding(net, node, old)
 
-    def _spoils(self, node: Node, above: Node, net: PhaseNet) -> bool:
+    def _spoils(self, node: Node, above: Node) -> bool:
         if above.type == "ReLU":
-            return any(above.in_place) and node.type not in _SIGN_KEEPERS and not _is_positive_power(node)
-        known = roles.entry(above, net)
-        if known is None or node.type in _VALUE_KEEPERS:
-            return False
-        if above.type == "Eltwise":
-            param = above.param("eltwise_param")
-            return bool(param.get("operation") == "PROD" and param.get("stable_prod_grad") is False)
-        return known.reads_top
+            return node.type not in _SIGN_KEEPERS and not _is_positive_power(node)
+        return node.type not in _VALUE_KEEPERS
 
     def _finding(self, net: PhaseNet, node: Node, old: Blob) -> Finding:
         above = old.producer
@@ -98,6 +97,15 @@ class InPlaceClobbersBackward(Rule):
         top = node.in_place.index(True)
         notes = (related(above, f"'{above.name}' writes '{old.name}' here", "top", old.top_index),)
         return self.at(node, message, "top", index=top, fix=own_top_fix(net, node, top), related=notes)
+
+
+@marks.mark
+def _backward_reads_top(definition: LayerDef) -> bool:
+    """Whether the layer's backward needs what it has put out (of an in-place ReLU: the signs)."""
+    if definition.type == "ReLU":
+        return True in definition.in_place
+    known = entry_of(definition.type, definition.bound.dialect)
+    return known is not None and known.backward_reads_top(definition)
 
 
 def _is_positive_power(node: Node) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from prototxt_grammar.edits import Edit
 from prototxt_grammar.tree import Field
+from prototxt_net import marks
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.message import Entry
 from prototxt_server.rules.base import Example, Rule, rule
@@ -69,7 +70,7 @@ def _blocks(analysis: Analysis) -> tuple[list[tuple[int, Field]], bool]:
 
 
 def _is_old(analysis: Analysis) -> bool:
-    return any(layer.definition.version < 2 for layer in analysis.file.layers)
+    return bool(analysis.file.marked(marks.old_style))
 
 
 def _convert(analysis: Analysis) -> Fix | None:

@@ -1,4 +1,4 @@
-"""`make docs`: one page a rule in docs/rules/, their index, and the schema of configuration files.
+"""`make docs`: one page a rule in docs/rules/, their index, and what configuration files take, as page and as schema.
 
 What it writes is committed; tests hold it current.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from prototxt_server.config_keys import json_schema
+from prototxt_server.config_keys import KEYS, json_schema
 from prototxt_server.report import rule_docs
 from prototxt_server.rules.base import Rule
 from prototxt_server.rules.catalogue import GROUPS, load_all, load_dynamic
@@ -45,6 +45,14 @@ def _index(rules: tuple[Rule, ...]) -> str:
     return "\n".join(lines)
 
 
+def configuration(page: str) -> str:
+    """The page about configuration files with the table of its keys renewed."""
+    begin, end = "<!-- `make docs` writes from here -->\n", "<!-- to here -->\n"
+    rows = (f"| `{name}` | {key.doc} |\n" for name, key in KEYS.items())
+    before, _, rest = page.partition(begin)
+    return "".join((before, begin, "\n| key | what it says |\n|---|---|\n", *rows, "\n", end, rest.partition(end)[2]))
+
+
 def main() -> None:
     """Write the pages and drop those of rules that no longer exist."""
     RULES.mkdir(exist_ok=True)
@@ -54,8 +62,10 @@ def main() -> None:
             old.unlink()
     for name, content in wanted.items():
         (RULES / name).write_text(content)
+    page = DOCS / "configuration.md"
+    page.write_text(configuration(page.read_text()))
     (DOCS / "prototxt-lsp.schema.json").write_text(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
-    print(f"wrote {len(wanted)} pages to docs/rules/ and docs/prototxt-lsp.schema.json")
+    print(f"wrote {len(wanted)} pages to docs/rules/, docs/configuration.md and docs/prototxt-lsp.schema.json")
 
 
 if __name__ == "__main__":

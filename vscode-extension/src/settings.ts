@@ -7,6 +7,9 @@ import { expandVariables } from './variables';
 export interface ServerSettings {
   readonly dialect: string;
   readonly phase: string;
+  readonly select: readonly string[];
+  readonly ignore: readonly string[];
+  readonly configuration: string;
   readonly forward: { readonly device: string; readonly batch: number | null };
   readonly inlayHints: { readonly shapes: boolean };
 }
@@ -20,7 +23,7 @@ export interface Settings {
 }
 
 /** A change of one of these starts the server anew; trace.server is watched by the language client itself. */
-export const RESTARTING = ['interpreter', 'server', 'dialect', 'phase', 'forward', 'inlayHints'].map((key) => `prototxt.${key}`);
+export const RESTARTING = ['interpreter', 'server', 'dialect', 'phase', 'select', 'ignore', 'configuration', 'forward', 'inlayHints'].map((key) => `prototxt.${key}`);
 
 export function readSettings(): Settings {
   const configuration = workspace.getConfiguration('prototxt');
@@ -37,6 +40,9 @@ export function readSettings(): Settings {
     server: {
       dialect: configuration.get<string>('dialect', 'auto'),
       phase: configuration.get<string>('phase', 'auto'),
+      select: configuration.get<string[]>('select', []),
+      ignore: configuration.get<string[]>('ignore', []),
+      configuration: path('configuration'),
       forward: {
         device: configuration.get<string>('forward.device', 'auto'),
         batch: configuration.get<number | null>('forward.batch', null),

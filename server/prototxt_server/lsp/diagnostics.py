@@ -67,6 +67,7 @@ def diagnostics(server: Server, document: Document) -> list[types.Diagnostic]:
 def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
     """Look at a new document."""
     ls.housekeeping.opened()
+    ls.configuration.look_again()
     _schedule(ls, params.text_document.uri)
 
 
@@ -78,12 +79,14 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
 
 def did_save(ls: Server, params: types.DidSaveTextDocumentParams) -> None:
     """Nothing depends on the saved file beyond its text; looking again costs nothing."""
+    ls.configuration.look_again()
     _schedule(ls, params.text_document.uri)
 
 
 def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
     """Diagnostics do not outlive the document."""
     ls.publisher.clear(params.text_document.uri)
+    ls.configuration.forget(params.text_document.uri)
     ls.housekeeping.opened()
 
 

@@ -8,7 +8,17 @@ from typing import Any
 
 from lsprotocol import types
 
-from prototxt_server.lsp import code_actions, completion, diagnostics, forward, hover, inlay_hints, navigation, session
+from prototxt_server.lsp import (
+    code_actions,
+    completion,
+    configuration,
+    diagnostics,
+    forward,
+    hover,
+    inlay_hints,
+    navigation,
+    session,
+)
 from prototxt_server.lsp.server import Server
 
 logger = logging.getLogger(__name__)
@@ -22,6 +32,7 @@ HANDLERS: tuple[tuple[str, Handler, Any], ...] = (
     (types.INITIALIZED, session.initialized, None),
     (types.SHUTDOWN, session.shutdown, None),
     (types.WORKSPACE_DID_CHANGE_CONFIGURATION, diagnostics.configure, None),
+    (types.WORKSPACE_DID_CHANGE_WATCHED_FILES, configuration.did_change_watched_files, None),
     (types.TEXT_DOCUMENT_DID_OPEN, diagnostics.did_open, None),
     (types.TEXT_DOCUMENT_DID_CHANGE, diagnostics.did_change, None),
     (types.TEXT_DOCUMENT_DID_SAVE, diagnostics.did_save, None),

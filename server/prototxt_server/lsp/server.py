@@ -10,6 +10,7 @@ from typing import Any
 from pygls.lsp.server import LanguageServer
 
 from prototxt_server.analysis import Analysis
+from prototxt_server.lsp.configuration import Configuration
 from prototxt_server.lsp.diagnostics import Publisher
 from prototxt_server.lsp.document import Document
 from prototxt_server.lsp.forward import Runs
@@ -28,6 +29,7 @@ class Server(LanguageServer):
         super().__init__("prototxt-lsp", version, protocol_cls=Protocol)
         self.documents: dict[str, Document] = {}
         self.settings = ServerSettings()
+        self.configuration = Configuration(self)
         self.publisher = Publisher(self)
         self.session = secrets.token_hex(4)
         self.settings_revision = 0
@@ -42,8 +44,8 @@ class Server(LanguageServer):
         return self.documents.get(uri)
 
     def analysis(self, document: Document) -> Analysis:
-        """The analysis of a document under the present settings."""
-        return document.analysis(self.settings.analysis)
+        """The analysis of a document under the present settings and its configuration file."""
+        return document.analysis(self.configuration.settings(document))
 
     # -- what the client can do ------------------------------------------------------------------------------------
     def can(self, path: str) -> bool:
@@ -70,6 +72,7 @@ class Server(LanguageServer):
         """Take new settings and tell the client which of them could not be used."""
         self.settings = read_settings(raw)
         self.settings_revision += 1
+        self.configuration.reload()
         for complaint in self.settings.complaints:
             logger.warning("%s", complaint)
 

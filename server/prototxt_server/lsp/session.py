@@ -11,6 +11,7 @@ from lsprotocol import types
 
 from prototxt_server.analysis import Source
 from prototxt_server.engine import analyze
+from prototxt_server.lsp import configuration
 
 if TYPE_CHECKING:
     from prototxt_server.lsp.server import Server
@@ -30,6 +31,7 @@ def initialize(ls: Server, params: types.InitializeParams) -> None:
 def initialized(ls: Server, params: types.InitializedParams) -> None:
     """The client is ready: tell it our state, and watch over its life."""
     ls.status("idle")
+    configuration.watch(ls)
     asyncio.get_running_loop().call_later(_WARM_UP_SECONDS, warm_up)
     if ls.over_pipes:
         ls.watch = asyncio.ensure_future(_watch_parent(os.getppid()))

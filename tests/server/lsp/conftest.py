@@ -174,6 +174,10 @@ async def client(lsp_client: LanguageClient, capabilities: types.ClientCapabilit
     def refresh(params: Any) -> None:
         lsp_client.notes.append("inlay hints refreshed")
 
+    @lsp_client.feature(types.CLIENT_REGISTER_CAPABILITY)
+    def register(params: types.RegistrationParams) -> None:
+        lsp_client.notes += params.registrations
+
     lsp_client.initialized_with = await lsp_client.initialize_session(
         types.InitializeParams(capabilities=capabilities, root_uri="file:///nets", initialization_options=options)
     )
@@ -184,10 +188,10 @@ async def client(lsp_client: LanguageClient, capabilities: types.ClientCapabilit
 @pytest.fixture
 def edit(client: LanguageClient) -> Callable[..., Open]:
     """Open a text in the session's client."""
-    return lambda text, name="net.prototxt": open_text(client, text, name)
+    return lambda text, name="net.prototxt", folder="file:///nets": open_text(client, text, name, folder)
 
 
-def open_text(client: LanguageClient, text: str, name: str = "net.prototxt") -> Open:
-    uri = f"file:///nets/{name}"
+def open_text(client: LanguageClient, text: str, name: str = "net.prototxt", folder: str = "file:///nets") -> Open:
+    uri = f"{folder}/{name}"
     client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(uri, "prototxt", 1, text)))
     return Open(client, uri, text)

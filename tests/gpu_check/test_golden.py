@@ -26,6 +26,11 @@ def error(ours: Array, caffe: Array) -> float:
     return float(np.abs(ours.astype(np.float64) - caffe).max() / max(1.0, np.abs(caffe).max()))
 
 
+def rows(x: Array) -> Array:
+    """The rows in an order of their own: PVANET's quick sort leaves proposals of equal score in no particular one."""
+    return x[np.lexsort(x.round(3).reshape(len(x), -1).T)]
+
+
 @pytest.mark.parametrize("path", NETS)
 def test_every_top_agrees_with_caffe(path: Path, backend: Backend) -> None:
     golden = Golden(path)
@@ -35,8 +40,12 @@ def test_every_top_agrees_with_caffe(path: Path, backend: Backend) -> None:
     for node in run.net.nodes:
         for blob in node.tops if node.position in index else ():
             caffe = golden.top(index[node.position], node.name, blob.name)
-            if caffe is not None:
-                assert error(run.arrays[blob], caffe) <= WHOLE_NET, (node.name, blob.name)
+            if caffe is None:
+                continue
+            ours = run.arrays[blob]
+            if node.type == "Proposal":
+                ours, caffe = rows(ours), rows(caffe)
+            assert error(ours, caffe) <= WHOLE_NET, (node.name, blob.name)
 
 
 @pytest.mark.parametrize("path", NETS)

@@ -25,7 +25,7 @@ def decode(priors: Boxes, variances: Boxes | None, code: str, offsets: Boxes) ->
         return priors + v
     size = priors[:, 2:] - priors[:, :2]
     if code == "CORNER_SIZE":
-        return priors + v * np.concatenate([size, size], axis=1)
+        return np.asarray(priors + v * np.concatenate([size, size], axis=1), np.float32)
     centre = v[:, :2] * size + (priors[:, :2] + priors[:, 2:]) / np.float32(2)
     half = np.exp(v[:, 2:]) * size / np.float32(2)
     return np.concatenate([centre - half, centre + half], axis=1)
@@ -111,7 +111,7 @@ def match(
     best = np.zeros(len(boxes), np.float32)
     if not len(truth):
         return index, best
-    crossing = ((boxes < 0) | (boxes > 1)).any(axis=1) if inside_only else np.zeros(len(boxes), np.bool_)
+    crossing = np.asarray(((boxes < 0) | (boxes > 1)).any(axis=1) & inside_only, np.bool_)
     index[crossing] = -2
     table = np.stack([overlaps(t, boxes) for t in truth], axis=1)
     table[(table <= _TINY) | crossing[:, None]] = -1
@@ -149,4 +149,4 @@ def moved(boxes: Boxes, deltas: Boxes, width: float, height: float) -> Boxes:
     centre = deltas[:, :2] * size + (boxes[:, :2] + np.float32(0.5) * size)
     half = np.float32(0.5) * (np.exp(deltas[:, 2:]) * size)
     limit = np.asarray([width - 1, height - 1] * 2, np.float32)
-    return np.clip(np.concatenate([centre - half, centre + half], axis=1), np.float32(0), limit)
+    return np.asarray(np.clip(np.concatenate([centre - half, centre + half], axis=1), np.float32(0), limit), np.float32)

@@ -188,7 +188,7 @@ def multibox(location: Host, scores: Host, truth: Host, how: Coding, p: MultiBox
         loss = _confidence(scores, conf, p.softmax)
         if p.mining == "HARD_EXAMPLE":
             loss = loss + _location(location, index, objects, how, p.smooth)
-        for image in np.flatnonzero(some):
+        for image in map(int, np.flatnonzero(some)):
             _mine(index[image, 0], best[image, 0], negative[image], loss[image], location[image, :, 0], how, p)
         labels = _labels(index, objects, p)
     positive = (index > -1).any(axis=1)

@@ -1,4 +1,4 @@
-"""Caffe's own debug_info lines (net.cpp, ForwardDebugInfo), for comparison with a training log."""
+"""Caffe's own debug_info lines (net.cpp, ForwardDebugInfo and BackwardDebugInfo), to compare with a training log."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterator
 
 from prototxt_gpu_check.parameters import shared_name
-from prototxt_gpu_check.result import ForwardResult, LayerResult
-from prototxt_net.graph import explicit_loss_weight
-from prototxt_net.net import Blob
+from prototxt_gpu_check.result import BackwardResult, ForwardResult, LayerResult
+from prototxt_gpu_check.splits import split_name, split_tops
 
 
 def lines(result: ForwardResult) -> Iterator[str]:
@@ -21,8 +20,26 @@ def lines(result: ForwardResult) -> Iterator[str]:
         for top, blob in zip(layer.tops, layer.node.tops, strict=False):
             value = formatted(top.stats.debug_value)
             for split in split_tops(blob):
-                name = split.rpartition("_split_")[0] + "_split"
-                yield f"    [Forward] Layer {name}, top blob {split} data: {value}"
+                yield f"    [Forward] Layer {split_name(blob)}, top blob {split} data: {value}"
+    if result.backward is not None:
+        yield from backward_lines(result.backward)
+
+
+def backward_lines(found: BackwardResult) -> Iterator[str]:
+    """One line a gradient, last layer first, and the norms of all parameters (BackwardDebugInfo, Backward)."""
+    for layer in found.layers:
+        if layer.reason:
+            yield f"    # Layer {layer.name} was not run backward: {layer.reason}"
+        for diff in layer.bottoms:
+            value = formatted(diff.stats.debug_value)
+            yield f"    [Backward] Layer {layer.name}, bottom blob {diff.name} diff: {value}"
+        for diff in layer.params:
+            value = formatted(diff.stats.debug_value)
+            yield f"    [Backward] Layer {layer.name}, param blob {diff.name} diff: {value}"
+    n = found.norms
+    l1 = f"({formatted(n.data_l1)}, {formatted(n.diff_l1)})"
+    l2 = f"({formatted(n.data_l2)}, {formatted(n.diff_l2)})"
+    yield f"    [Backward] All net params (data, diff): L1 norm = {l1}; L2 norm = {l2}"
 
 
 def _layer_lines(layer: LayerResult) -> Iterator[str]:
@@ -31,17 +48,6 @@ def _layer_lines(layer: LayerResult) -> Iterator[str]:
     for index, param in enumerate(layer.params):
         name = shared_name(layer.node, index) or str(index)
         yield f"    [Forward] Layer {layer.name}, param blob {name} data: {formatted(param.after.debug_value)}"
-
-
-def split_tops(blob: Blob) -> list[str]:
-    """The tops of the Split that Caffe inserts behind this version of a blob; empty where it inserts none.
-
-    It does so behind every version with several readers; an explicit loss_weight counts as one.
-    """
-    count = len(blob.readers) + (1 if explicit_loss_weight(blob.producer, blob.top_index) else 0)
-    if count < 2:
-        return []
-    return [f"{blob.name}_{blob.producer.name}_{blob.top_index}_split_{i}" for i in range(count)]
 
 
 def formatted(value: float) -> str:

@@ -34,6 +34,13 @@ def new(b: Backend, shape: tuple[int, ...]) -> Array:
     return b.empty((shape[1], shape[0], *shape[2:])).swapaxes(0, 1)
 
 
+def zeros(b: Backend, shape: tuple[int, ...]) -> Array:
+    """A blob of zeros in channel-first storage."""
+    y = new(b, shape)
+    y.fill(0)
+    return y
+
+
 def storage(x: Array) -> Array:
     """The contiguous array behind a blob made by `new` or `blob`."""
     return x if x.ndim < 2 else x.swapaxes(0, 1)

@@ -133,27 +133,38 @@ def aborting(net: PhaseNet) -> int:
     return reading + building + sum(p.aborts for node in net.nodes for p in node.setup.problems)
 
 
-def last_use(net: PhaseNet) -> dict[Blob, int]:
-    """For each blob version the position of the last layer that touches it."""
-    return {
-        top: max([node.position, *(reader.position for reader, _ in top.readers)])
-        for node in net.nodes
-        for top in node.tops
-    }
+def last_use(net: PhaseNet, backward: bool = False) -> dict[Blob, int]:
+    """For each blob version the position of the last layer that touches it.
+
+    backward: a backward pass follows, and only versions that a layer overwrites in place are not needed any more.
+    """
+    end = len(net.nodes) + 1
+    found = {}
+    for node in net.nodes:
+        for top in node.tops:
+            overwritten = any(reader.in_place and top in (t.previous for t in reader.tops) for reader, _ in top.readers)
+            last = max([node.position, *(reader.position for reader, _ in top.readers)])
+            found[top] = end if backward and not overwritten else last
+    return found
 
 
-def peak_bytes(net: PhaseNet, column_cap: int) -> int:
-    """An upper estimate of the bytes alive at once: blobs until their last reader ran, one layer's weights, columns."""
-    uses = last_use(net)
+def peak_bytes(net: PhaseNet, column_cap: int, backward: bool = False) -> int:
+    """An upper estimate of the bytes alive at once: blobs until their last reader ran, one layer's weights, columns.
+
+    backward: everything stays, and in the end there is a gradient for each parameter and for the largest blobs.
+    """
+    uses = last_use(net, backward)
     alive: dict[Blob, int] = {}
-    peak = 0
+    peak = learned = 0
     for node in net.nodes:
         for top in node.tops:
             shape = known(top.shape)
             alive[top] = 4 * count(shape) if shape is not None else 0
         weights = sum(4 * count(shape) for p in node.setup.params if (shape := known(p.shape)) is not None)
         columns = column_cap if node.type in ("Convolution", "Deconvolution") else 0
-        peak = max(peak, sum(alive.values()) + weights + columns)
+        learned += weights
+        held = 2 * learned + 2 * max(alive.values(), default=0) if backward else weights
+        peak = max(peak, sum(alive.values()) + held + columns)
         for blob in [b for b in alive if uses[b] <= node.position]:
             del alive[blob]
     return peak

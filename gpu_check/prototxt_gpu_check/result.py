@@ -53,6 +53,74 @@ class LayerResult:
         return self.node.name
 
 
+@dataclass(slots=True, frozen=True)
+class Diff:
+    """The gradient of one bottom or parameter blob; name: the bottom as Caffe calls it, or the blob's index."""
+
+    index: int
+    name: str
+    stats: Stats
+
+
+@dataclass(slots=True)
+class LayerDiffs:
+    """What a layer's Backward left right after it ran; node is None for a Split that Caffe inserts.
+
+    A shared parameter's gradient is the sum so far. reason: why the layer was not run backward, "" where it was.
+    """
+
+    name: str
+    node: Node | None
+    reason: str = ""
+    bottoms: list[Diff] = field(default_factory=list)
+    params: list[Diff] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Norms:
+    """Caffe's "All net params" line: sums over every parameter blob that a layer owns, statistics included."""
+
+    data_l1: float = 0.0
+    diff_l1: float = 0.0
+    data_squares: float = 0.0
+    diff_squares: float = 0.0
+
+    def add(self, data: Stats, diff: Stats | None) -> None:
+        """Count one blob."""
+        self.data_l1 += data.debug_value * data.count if data.count else 0.0
+        self.data_squares += data.sum_squares
+        if diff is not None and diff.count:
+            self.diff_l1 += diff.debug_value * diff.count
+            self.diff_squares += diff.sum_squares
+
+    @property
+    def data_l2(self) -> float:
+        """The L2 norm of the parameters."""
+        return _root(self.data_squares)
+
+    @property
+    def diff_l2(self) -> float:
+        """The L2 norm of their gradients."""
+        return _root(self.diff_squares)
+
+
+def _root(value: float) -> float:
+    return math.sqrt(value) if value >= 0 else math.nan
+
+
+@dataclass(slots=True)
+class BackwardResult:
+    """A backward pass: layers in the order they ran (last first), and every parameter blob's whole gradient."""
+
+    layers: list[LayerDiffs] = field(default_factory=list)
+    params: dict[tuple[Node, int], Stats] = field(default_factory=dict)
+    norms: Norms = field(default_factory=Norms)
+
+    def of(self, node: Node) -> LayerDiffs | None:
+        """The gradients that a layer computed; None where its Backward did not run."""
+        return next((layer for layer in self.layers if layer.node is node), None)
+
+
 @dataclass(slots=True)
 class Degraded:
     """Something that the pass did not do as the net says; code for programs, message for people."""
@@ -80,6 +148,7 @@ class ForwardResult:
     timing_ms: dict[str, float] = field(default_factory=dict)
     weights: str | None = None
     misfits: list[Misfit] = field(default_factory=list)
+    backward: BackwardResult | None = None
     error: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -95,9 +164,11 @@ class ForwardResult:
             "status": self.status,
             "loss": number(self.loss),
             "loss_nonfinite": self.loss_nonfinite,
-            "layers": [_layer(layer) for layer in self.layers],
+            "layers": [_layer(layer, self.backward) for layer in self.layers],
             "timing_ms": {k: round(v, 3) for k, v in self.timing_ms.items()},
         }
+        if self.backward is not None:
+            out["backward"] = _norms(self.backward.norms)
         if self.error:
             out["error"] = self.error
         return out
@@ -108,7 +179,7 @@ def number(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _layer(layer: LayerResult) -> dict[str, Any]:
+def _layer(layer: LayerResult, backward: BackwardResult | None) -> dict[str, Any]:
     out: dict[str, Any] = {"name": layer.name, "type": layer.node.type, "checked": layer.checked}
     if layer.reason:
         out["reason"] = layer.reason
@@ -117,8 +188,33 @@ def _layer(layer: LayerResult) -> dict[str, Any]:
     out["bottoms"] = list(layer.node.layer.definition.bottoms)
     out["tops"] = [_top(top) for top in layer.tops]
     out["params"] = [{"mean_abs": number(p.after.mean_abs), "shape": list(p.shape)} for p in layer.params]
-    out["bottom_diffs"], out["param_diffs"] = [], []
+    diffs = None if backward is None else backward.of(layer.node)
+    out["bottom_diffs"] = [] if diffs is None else [_diff(layer.node, d) for d in diffs.bottoms]
+    out["param_diffs"] = [_param_diff(backward, layer, index) for index in range(len(layer.params))] if diffs else []
+    if diffs is not None and diffs.reason:
+        out["backward_reason"] = diffs.reason
     return out
+
+
+def _diff(node: Node, diff: Diff) -> dict[str, Any]:
+    name = node.layer.definition.bottoms[diff.index]
+    s = diff.stats
+    return {"name": name, "mean_abs": number(s.mean_abs), "max_abs": number(s.maximum), "nonfinite": s.nonfinite}
+
+
+def _param_diff(backward: BackwardResult | None, layer: LayerResult, index: int) -> dict[str, Any]:
+    """The whole gradient of a parameter blob; null where none is computed (lr_mult 0)."""
+    stats = None if backward is None else backward.params.get((layer.node, index))
+    if stats is None:
+        return {"mean_abs": None}
+    return {"mean_abs": number(stats.mean_abs), "max_abs": number(stats.maximum), "nonfinite": stats.nonfinite}
+
+
+def _norms(n: Norms) -> dict[str, Any]:
+    return {
+        "l1": {"data": number(n.data_l1), "diff": number(n.diff_l1)},
+        "l2": {"data": number(n.data_l2), "diff": number(n.diff_l2)},
+    }
 
 
 def _top(top: BlobResult) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""One forward pass of a planned net: layer by layer, with statistics taken right after each layer.
+"""One pass over a planned net: layer by layer, with statistics taken right after each layer, and backward on request.
 
 In-place layers make new arrays here, so that every stage can be looked at; an array is dropped after its last reader.
+With a backward pass the last version on each memory stays, as in Caffe.
 On a device nothing waits for it before the end, except losses, which are one small copy each.
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from prototxt_gpu_check.backend import Array, Backend
+from prototxt_gpu_check.backprop import Backprop
 from prototxt_gpu_check.fill import stream
 from prototxt_gpu_check.layers import Step, runner
 from prototxt_gpu_check.layout import stored
@@ -40,13 +42,18 @@ class Cancelled(Exception):
 
 @dataclass(slots=True)
 class Options:
-    """How to run: see the command `forward`. deadline_s: the pass stops between layers after that many seconds."""
+    """How to run: see the command `forward`. deadline_s: the pass stops between layers after that many seconds.
+
+    keep: blob versions whose arrays stay in `Pass.arrays`. keep_diffs: the gradients stay in `Pass.backprop`.
+    """
 
     seed: int = 0
     dropout: bool = False
     strict_fillers: bool = False
     deadline_s: float | None = None
     keep: frozenset[Blob] = frozenset()
+    backward: bool = False
+    keep_diffs: bool = False
 
 
 @dataclass(slots=True)
@@ -73,9 +80,12 @@ class Pass:
     progress: Progress | None = None
     cancelled: Callable[[], bool] | None = None
     arrays: dict[Blob, Array] = field(default_factory=dict)
+    backprop: Backprop | None = None
     _recorder: Recorder = field(init=False)
     _store: Store = field(init=False)
     _compare: set[Blob] = field(init=False)
+    _steps: dict[Node, Step] = field(default_factory=dict)
+    _start: float = 0.0
 
     def __post_init__(self) -> None:
         self._recorder = Recorder(self.backend)
@@ -89,15 +99,14 @@ class Pass:
 
     def run(self) -> ForwardResult:
         """Run every layer that can be run. Raises Cancelled, and the backend's out-of-memory exceptions."""
-        start = time.perf_counter()
-        uses = last_use(self.net)
+        start = self._start = time.perf_counter()
+        uses = last_use(self.net, self.options.backward)
         recorded: list[_Recorded] = []
         status = "ok"
         with np.errstate(all="ignore"):
             for node in self.net.nodes:
-                if self.cancelled is not None and self.cancelled():
-                    raise Cancelled
-                if self.options.deadline_s is not None and time.perf_counter() - start > self.options.deadline_s:
+                self._check_cancelled()
+                if self._late():
                     status = "partial"
                     break
                 if self.progress is not None:
@@ -108,13 +117,40 @@ class Pass:
                     status = "partial"
                 for blob in [b for b in self.arrays if uses[b] <= node.position and b not in self.options.keep]:
                     del self.arrays[blob]
+            forward = time.perf_counter()
+            if self.options.backward and len(recorded) == len(self.net.nodes):
+                status = self._backward(status)
         ran = time.perf_counter()
         result = self._result(recorded, status)
         result.timing_ms = {
-            "layers": (ran - start) * 1e3,
+            "layers": (forward - start) * 1e3,
+            **({} if self.backprop is None else {"backward": (ran - forward) * 1e3}),
             "statistics": (time.perf_counter() - ran) * 1e3,
         }
         return result
+
+    def _check_cancelled(self) -> None:
+        if self.cancelled is not None and self.cancelled():
+            raise Cancelled
+
+    def _late(self) -> bool:
+        limit = self.options.deadline_s
+        return limit is not None and time.perf_counter() - self._start > limit
+
+    def _backward(self, status: str) -> str:
+        """Gradients of everything that Net::Init lets run backward; the status of the pass with it."""
+        self.backprop = Backprop(
+            self.net, self.backend, self._recorder, self.arrays, self._steps, self._between, self.options.keep_diffs
+        )
+        self.backprop.run()
+        return status if self.backprop.complete else "partial"
+
+    def _between(self, node: Node) -> bool:
+        """Before each layer of the backward pass: whether to go on."""
+        self._check_cancelled()
+        if self.progress is not None:
+            self.progress(node.position, len(self.net.nodes), node.name)
+        return not self._late()
 
     def _layer(self, node: Node) -> _Recorded:
         shapes = [known(top.shape) for top in node.tops]
@@ -146,6 +182,7 @@ class Pass:
             self.net.dialect,
             stream(self.options.seed, "layer", node.name),
             self.options.dropout,
+            keep=self.options.backward,
         )
         record = _Recorded(node, True, facts=step.facts)
         before = [self._recorder.record(_one_row(p)) for p in params]
@@ -161,6 +198,9 @@ class Pass:
             after = before[index] if new is None else self._recorder.record(_one_row(new))
             role = node.setup.params[index].role
             record.params.append((role, tuple(param.shape), origins[index], before[index], after))
+        if step.keep:
+            step.bottoms = ()  # the backward pass reads what lies in their memory then
+            self._steps[node] = step
         return record
 
     def _source(self, node: Node) -> _Recorded:
@@ -213,6 +253,9 @@ class Pass:
                 ParamResult(role, shape, origin, stats[b], stats[a]) for role, shape, origin, b, a in r.params
             ]
             result.layers.append(layer)
+        if self.backprop is not None:
+            data = ((x.node, i, p.after) for x in result.layers for i, p in enumerate(x.params))
+            result.backward = self.backprop.result(stats, data)
         _total_loss(result, self.net.dialect)
         return result
 

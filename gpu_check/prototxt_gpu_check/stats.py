@@ -113,6 +113,16 @@ class Stats:
         return None if mean is None or std is None else math.hypot(mean, std)
 
     @property
+    def sum_squares(self) -> float:
+        """Sum of squares over all elements; NaN or infinite where an element is."""
+        if self.nonfinite:
+            return self.debug_value
+        if not self.per_channel:
+            return 0.0
+        with np.errstate(all="ignore"):
+            return float(self.spread.sum() + (self.total * self.total).sum() / self.per_channel)
+
+    @property
     def constant_channels(self) -> npt.NDArray[np.bool_]:
         """Which channels hold one and the same finite value."""
         return np.asarray((self.spread == 0) & (self.nans + self.infs == 0))

@@ -20,6 +20,12 @@ def _value(s: Step, message: str, field: str, default: float) -> float:
     return default if value is None else float(value)
 
 
+def _remember_input(s: Step) -> None:
+    """Caffe's layers of this kind keep a copy of their input where they overwrite it."""
+    if s.keep and s.in_place:
+        s.saved["x"] = s.bottoms[0]
+
+
 @runs("ReLU")
 def relu(s: Step) -> Sequence[Array]:
     """max(x, 0) + negative_slope*min(x, 0)."""
@@ -35,6 +41,7 @@ def relu6(s: Step) -> Sequence[Array]:
 @runs("PReLU")
 def prelu(s: Step) -> Sequence[Array]:
     """A learned slope for negative values."""
+    _remember_input(s)
     return [e.prelu(s.backend, s.bottoms[0], s.params[0])]
 
 
@@ -54,6 +61,7 @@ def plain(s: Step) -> Sequence[Array]:
 @runs("Swish")
 def swish(s: Step) -> Sequence[Array]:
     """X * sigmoid(beta*x)."""
+    _remember_input(s)
     return [e.unary(s.backend, s.bottoms[0], e.SWISH, _value(s, "swish_param", "beta", 1.0))]
 
 
@@ -112,14 +120,17 @@ def dropout(s: Step) -> Sequence[Array]:
     if s.phase != "TRAIN":
         return [x]
     if ratio == 1:
+        s.saved["mask"] = np.float32(np.nan)
         return [e.unary(s.backend, x, e.LINEAR, 0.0, math.nan, math.nan)]
     if not s.dropout:
         s.facts["dropout"] = "identity"
         return [x]
     shape = tuple(x.shape)
     keep = raw(count(shape), s.seed, UNIFORM, 2.0**-24, 0.5) >= ratio
-    mask = s.backend.asarray(keep.reshape(shape) / np.float32(1 - ratio))
-    return [e.eltwise(s.backend, [x, stored(s.backend, mask)], "PROD", [1.0, 1.0])]
+    mask = stored(s.backend, s.backend.asarray(keep.reshape(shape) / np.float32(1 - ratio)))
+    if s.keep:
+        s.saved["mask"] = mask
+    return [e.eltwise(s.backend, [x, mask], "PROD", [1.0, 1.0])]
 
 
 @runs("Eltwise")
@@ -134,6 +145,7 @@ def eltwise(s: Step) -> Sequence[Array]:
 @runs("Scale", "Bias")
 def scale_bias(s: Step) -> Sequence[Array]:
     """X * factor + shift over the axes axis..axis+num_axes; the factor (or shift) may be the second bottom."""
+    _remember_input(s)
     is_scale = s.node.type == "Scale"
     p = s.param("scale_param" if is_scale else "bias_param")
     learned = list(s.params)

@@ -22,7 +22,8 @@ def _host(s: Step, index: int) -> losses.Host:
     return np.asarray(s.backend.to_host(s.backend.contiguous(s.bottoms[index])), np.float32)
 
 
-def _ignored(s: Step, message: str = "loss_param") -> int | None:
+def ignored(s: Step, message: str = "loss_param") -> int | None:
+    """The label that does not count."""
     p = s.param(message)
     return int(p.get("ignore_label")) if p.has("ignore_label") else None
 
@@ -58,7 +59,7 @@ def softmax_loss(s: Step) -> Sequence[Array]:
     labels = b.contiguous(s.bottoms[1]).reshape(scores.shape[1])
     outer = count(tuple(x.shape[:axis]))
     found = losses.negative_log(
-        b, p, labels, normalizer(s, outer, "VALID"), _ignored(s), weights=class_weights(s, scores.shape[0])
+        b, p, labels, normalizer(s, outer, "VALID"), ignored(s), weights=class_weights(s, scores.shape[0])
     )
     s.facts.update(classes=scores.shape[0], positions=scores.shape[1], valid=found.valid, floored=found.floored)
     if found.bad_labels:
@@ -77,7 +78,7 @@ def accuracy(s: Step) -> Sequence[Array]:
     scores = class_rows(s.backend, x, axis)
     labels = s.backend.contiguous(s.bottoms[1]).reshape(scores.shape[1])
     total, per_class = losses.accuracy(
-        s.backend, scores, labels, top_k=int(p.get("top_k")), ignore=_ignored(s, "accuracy_param")
+        s.backend, scores, labels, top_k=int(p.get("top_k")), ignore=ignored(s, "accuracy_param")
     )
     return [_scalar(s, total), s.backend.asarray(per_class)][: max(1, len(s.tops))]
 
@@ -92,7 +93,7 @@ def euclidean(s: Step) -> Sequence[Array]:
 def sigmoid_cross_entropy(s: Step) -> Sequence[Array]:
     """Cross entropy of sigmoid(x) against targets in 0..1."""
     divisor = normalizer(s, s.bottoms[0].shape[0], "BATCH_SIZE")
-    return [_scalar(s, losses.sigmoid_cross_entropy(_host(s, 0), _host(s, 1), divisor, _ignored(s)))]
+    return [_scalar(s, losses.sigmoid_cross_entropy(_host(s, 0), _host(s, 1), divisor, ignored(s)))]
 
 
 @runs("HingeLoss")
@@ -116,7 +117,7 @@ def infogain(s: Step) -> Sequence[Array]:
     axis = s.canonical(1 if given is None else int(given))
     p = softmax_rows(s.backend, class_rows(s.backend, x, axis))
     divisor = normalizer(s, count(tuple(x.shape[:axis])), "VALID")
-    loss = losses.infogain(s.backend.to_host(p), _host(s, 1), _host(s, 2), divisor, _ignored(s))
+    loss = losses.infogain(s.backend.to_host(p), _host(s, 1), _host(s, 2), divisor, ignored(s))
     return [_scalar(s, loss), unrolled(p, tuple(x.shape), axis)][: max(1, len(s.tops))]
 
 

@@ -50,10 +50,18 @@ def batch_norm(s: Step) -> Sequence[Array]:
     if stored:
         # The third blob of NVIDIA 0.16 is a constant 1 that its own code does not divide by.
         f = None if s.dialect in _NVIDIA else factor
+        remember(s, mean, var, eps, f)
         return [normalize(b, x, mean, var, eps=eps, factor=f, gamma=gamma, beta=beta)]
     batch_mean, batch_var = moments(b, x)
     _move_statistics(s, batch_mean, batch_var, samples)
+    remember(s, batch_mean, batch_var, eps)
     return [normalize(b, x, batch_mean, batch_var, eps=eps, gamma=gamma, beta=beta)]
+
+
+def remember(s: Step, mean: Array, var: Array, eps: float, factor: Array | None = None) -> None:
+    """What the gradient needs, which reads neither bottom nor top: Caffe keeps the normalised values."""
+    if s.keep:
+        s.saved.update(x=s.bottoms[0], mean=mean, var=var, eps=eps, factor=factor)
 
 
 def _move_statistics(s: Step, mean: Array, var: Array, samples: int) -> None:
@@ -93,6 +101,7 @@ def segnet_or_pspnet_bn(s: Step) -> Sequence[Array]:
             s.facts["mode"] = "none"
             return [reshape(b, scale(b, x, gamma, beta, axis=1), s.tops[0])]
         mean, var = moments(b, x)
+        remember(s, mean, var, _SEGNET_EPS)
         y = normalize(b, x, mean, var, eps=_SEGNET_EPS, gamma=gamma, beta=beta)
         s.facts.update(mode="batch", per_channel=x.size // max(1, x.shape[1]), eps=_SEGNET_EPS)
         tops = [reshape(b, y, s.tops[0]), mean, var]
@@ -102,8 +111,10 @@ def segnet_or_pspnet_bn(s: Step) -> Sequence[Array]:
     stored = s.phase == "TEST" or bool(p.get("frozen"))
     s.facts.update(mode="stored" if stored else "batch", per_channel=x.size // max(1, x.shape[1]), eps=eps)
     if stored:
+        remember(s, old_mean, old_var, eps)
         return [normalize(b, x, old_mean, old_var, eps=eps, gamma=gamma, beta=beta)]
     mean, var = moments(b, x)
+    remember(s, mean, var, eps)
     keep = float(p.get("momentum"))
     for index, old, new in ((2, old_mean, mean), (3, old_var, var)):
         s.updates[index] = _blend(s, old, new, keep, 1.0 - keep)
@@ -125,7 +136,7 @@ def mean_variance(s: Step) -> Sequence[Array]:
     """Mean-variance normalisation of each sample; eps is added after the square root."""
     p, x = s.param("mvn_param"), s.bottoms[0]
     shape = (*x.shape, *(1,) * (4 - x.ndim))
-    y = mvn(
+    y, divisor = mvn(
         s.backend,
         reshape(s.backend, x, shape),
         across_channels=bool(p.get("across_channels")),
@@ -133,4 +144,6 @@ def mean_variance(s: Step) -> Sequence[Array]:
         eps=float(p.get("eps")),
     )
     assert count(s.tops[0]) == y.size
+    if s.keep:
+        s.saved["deviation"] = divisor
     return [y.reshape(s.tops[0])]

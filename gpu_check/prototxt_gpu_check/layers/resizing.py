@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -40,13 +40,18 @@ def _stretched(x: Host, axis: int, size: int) -> Host:
     have = x.shape[axis]
     if size == have:
         return x
-    at = np.arange(size) * ((have - 1) / (size - 1) if size > 1 else 0.0)
-    low = np.minimum(at.astype(np.int64), have - 1)
-    high = np.minimum(low + 1, have - 1)
+    low, high, share = between(have, size)
     shape = [1] * x.ndim
     shape[axis] = size
-    share = (at - low).reshape(shape).astype(np.float32)
+    share = share.reshape(shape)
     return np.asarray(np.take(x, low, axis) * (1 - share) + np.take(x, high, axis) * share, np.float32)
+
+
+def between(have: int, size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Host]:
+    """For each of `size` points over `have` with aligned corners: its two neighbours, and the share of the second."""
+    at = np.arange(size) * ((have - 1) / (size - 1) if size > 1 else 0.0)
+    low = np.minimum(at.astype(np.int64), have - 1)
+    return low, np.minimum(low + 1, have - 1), (at - low).astype(np.float32)
 
 
 @runs("Upsample")
@@ -71,23 +76,30 @@ def _rounded(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 @runs("ROIPooling")
 def roi_pooling(s: Step) -> Sequence[Array]:
     """The largest value of each bin of each region; 0 for an empty bin."""
-    p, x, rois = s.param("roi_pooling_param"), _host(s), _host(s, 1).reshape(s.tops[0][0], -1)
+    x = _host(s)
+    y = np.zeros(s.tops[0], np.float32)
+    for r, i, j, image, window in roi_bins(s):
+        y[r, :, i, j] = x[(image, slice(None), *window)].max(axis=(1, 2))
+    return [_back(s, y)]
+
+
+def roi_bins(s: Step) -> Iterator[tuple[int, int, int, int, tuple[slice, slice]]]:
+    """The bins that are not empty: region, row, column, which image, and the rows and columns of it that are read."""
+    p, rois = s.param("roi_pooling_param"), _host(s, 1).reshape(s.tops[0][0], -1)
     scale = p.get("spatial_scale")
     scale = np.float32(1.0 if scale is None else scale)
     high, wide = s.tops[0][2:]
-    y = np.zeros(s.tops[0], np.float32)
+    height, width = s.bottoms[0].shape[2:]
     for r, roi in enumerate(rois):
-        image = x[int(roi[0])]
         xs, ys, xe, ye = _rounded((roi[1:5] * scale).astype(np.float64))
         bin_w = np.float32(max(xe - xs + 1, 1)) / np.float32(wide)
         bin_h = np.float32(max(ye - ys + 1, 1)) / np.float32(high)
         for i in range(high):
-            top, bottom = _bin(i, bin_h, ys, x.shape[2])
+            top, bottom = _bin(i, bin_h, ys, height)
             for j in range(wide):
-                left, right = _bin(j, bin_w, xs, x.shape[3])
+                left, right = _bin(j, bin_w, xs, width)
                 if bottom > top and right > left:
-                    y[r, :, i, j] = image[:, top:bottom, left:right].max(axis=(1, 2))
-    return [_back(s, y)]
+                    yield r, i, j, int(roi[0]), (slice(top, bottom), slice(left, right))
 
 
 def _bin(i: int, size: np.float32, start: float, limit: int) -> tuple[int, int]:

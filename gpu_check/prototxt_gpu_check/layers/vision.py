@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from prototxt_gpu_check.backend import Array, Backend
 from prototxt_gpu_check.layers.base import Step, runs
@@ -65,27 +66,38 @@ def im2col(s: Step) -> Sequence[Array]:
     ]
 
 
+@dataclass(slots=True, frozen=True)
+class Window:
+    """A pooling window."""
+
+    kernel: Pair
+    stride: Pair
+    pad: Pair
+
+
+def pool_window(p: Bound, sizes: Pair) -> Window:
+    """The window that a PoolingParameter describes over a map of these sizes."""
+    if p.get("global_pooling"):
+        return Window(sizes, (1, 1), (0, 0))
+    side = int(p.get("kernel_size") or 0)
+    kernel = (side, side) if p.has("kernel_size") else (int(p.get("kernel_h") or 0), int(p.get("kernel_w") or 0))
+    return Window(kernel, _pair(p, "stride", 1), _pair(p, "pad", 0))
+
+
 @runs("Pooling")
 def pooling(s: Step) -> Sequence[Array]:
     """MAX (with the argmax as second top) and AVE. STOCHASTIC has no CPU forward in Caffe and is not run here."""
     p, x = s.param("pooling_param"), s.bottoms[0]
-    height, width = x.shape[2:]
-    if p.get("global_pooling"):
-        kernel, stride, pad = (height, width), (1, 1), (0, 0)
-    else:
-        side = int(p.get("kernel_size") or 0)
-        kernel = (side, side) if p.has("kernel_size") else (int(p.get("kernel_h") or 0), int(p.get("kernel_w") or 0))
-        stride = _pair(p, "stride", 1)
-        pad = _pair(p, "pad", 0)
+    w = pool_window(p, (x.shape[2], x.shape[3]))
     out = (s.tops[0][2], s.tops[0][3])
     match p.get("pool"):
         case "MAX":
             y, index = max_pooling(
-                s.backend, x, kernel=kernel, stride=stride, pad=pad, out=out, with_index=len(s.tops) > 1
+                s.backend, x, kernel=w.kernel, stride=w.stride, pad=w.pad, out=out, with_index=len(s.tops) > 1
             )
             return [y] if index is None else [y, index]
         case "AVE":
-            return [ave_pooling(s.backend, x, kernel=kernel, stride=stride, pad=pad, out=out)]
+            return [ave_pooling(s.backend, x, kernel=w.kernel, stride=w.stride, pad=w.pad, out=out)]
         case other:
             raise NotImplementedError(f"{other} pooling has no forward pass here")
 
@@ -97,23 +109,31 @@ def _pair(p: Bound, field: str, default: int) -> tuple[int, int]:
     return value, value
 
 
-@runs("SPP")
-def spp(s: Step) -> Sequence[Array]:
-    """Spatial pyramid pooling: level l has 2^l bins a side; levels are flattened and joined (spp_layer.cpp)."""
-    p, x = s.param("spp_param"), s.bottoms[0]
-    levels: list[Array] = []
-    height = int(p.get("pyramid_height"))
+def spp_windows(sizes: Pair, height: int) -> list[tuple[Window, Pair]]:
+    """Level l's window and output size: 2^l bins a side (spp_layer.cpp)."""
+    levels: list[tuple[Window, Pair]] = []
     for level in range(height):
         bins = 2**level
-        kernel = (math.ceil(x.shape[2] / bins), math.ceil(x.shape[3] / bins))
-        pad = tuple((k * bins - d + 1) // 2 for k, d in zip(kernel, x.shape[2:], strict=True))
-        out = [_pooled(d, k, q, any(pad)) for d, k, q in zip(x.shape[2:], kernel, pad, strict=True)]
-        pool = _max if p.get("pool") == "MAX" else ave_pooling
-        pooled = pool(s.backend, x, kernel=kernel, stride=kernel, pad=(pad[0], pad[1]), out=(out[0], out[1]))
-        if height == 1:
-            return [pooled]
-        levels.append(reshape(s.backend, pooled, (x.shape[0], count(tuple(pooled.shape[1:])))))
-    return [concat(s.backend, levels, axis=1)]
+        kernel = (math.ceil(sizes[0] / bins), math.ceil(sizes[1] / bins))
+        pad = ((kernel[0] * bins - sizes[0] + 1) // 2, (kernel[1] * bins - sizes[1] + 1) // 2)
+        out = [_pooled(d, k, q, any(pad)) for d, k, q in zip(sizes, kernel, pad, strict=True)]
+        levels.append((Window(kernel, kernel, pad), (out[0], out[1])))
+    return levels
+
+
+@runs("SPP")
+def spp(s: Step) -> Sequence[Array]:
+    """Spatial pyramid pooling: every level flattened, and joined."""
+    p, x = s.param("spp_param"), s.bottoms[0]
+    pool = _max if p.get("pool") == "MAX" else ave_pooling
+    pooled = [
+        pool(s.backend, x, kernel=w.kernel, stride=w.stride, pad=w.pad, out=out)
+        for w, out in spp_windows((x.shape[2], x.shape[3]), int(p.get("pyramid_height")))
+    ]
+    if len(pooled) == 1:
+        return pooled
+    flat = [reshape(s.backend, y, (x.shape[0], count(tuple(y.shape[1:])))) for y in pooled]
+    return [concat(s.backend, flat, axis=1)]
 
 
 def _max(b: Backend, x: Array, *, kernel: Pair, stride: Pair, pad: Pair, out: Pair) -> Array:

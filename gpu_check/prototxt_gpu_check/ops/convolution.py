@@ -10,7 +10,7 @@ import itertools
 from typing import Any
 
 from prototxt_gpu_check.backend import Array, Backend
-from prototxt_gpu_check.layout import blob, count, new, rows, storage
+from prototxt_gpu_check.layout import blob, count, new, rows, storage, zeros
 
 Sizes = tuple[int, ...]
 
@@ -181,3 +181,96 @@ def im2col(b: Backend, x: Array, *, kernel: Sizes, stride: Sizes, pad: Sizes, di
     """The Im2col layer: (N, C, in...) -> (N, C*kernel, out...)."""
     col = columns(b, storage_of(b, x), kernel, stride, pad, dilation, out)
     return blob(col, (x.shape[0], col.shape[0], *out))
+
+
+def convolution_grad(
+    b: Backend,
+    x: Array,
+    weight: Array,
+    dy: Array,
+    *,
+    kernel: Sizes,
+    stride: Sizes,
+    pad: Sizes,
+    dilation: Sizes,
+    group: int,
+    bottom: bool,
+    learn: bool,
+) -> tuple[Array | None, Array | None]:
+    """Gradients of `convolution` by x (if `bottom`) and by weight (if `learn`), in slices of images as forward."""
+    n, channels, m = x.shape[0], x.shape[1], weight.shape[0]
+    out = tuple(dy.shape[2:])
+    pointwise = _is_pointwise(kernel, stride, pad)
+    dx = zeros(b, tuple(x.shape)) if bottom else None
+    dw = b.full((m, weight.size // max(1, m)), 0.0) if learn else None
+    step = n if pointwise else max(1, min(n, b.column_cap // max(1, 4 * channels * count(kernel) * count(out))))
+    for first in range(0, n if dy.size else 0, max(1, step)):
+        part = slice(first, first + step)
+        dyr = b.contiguous(dy.swapaxes(0, 1)[:, part]).reshape(m, -1)
+        if dw is not None:
+            piece = b.contiguous(x.swapaxes(0, 1)[:, part])
+            wide = piece.reshape(channels, -1) if pointwise else columns(b, piece, kernel, stride, pad, dilation, out)
+            dw += _outer(b, dyr, wide, group)
+        if dx is not None:
+            back = _through(b, weight.reshape(m, -1), dyr, group)
+            target = dx.swapaxes(0, 1)[:, part]
+            if pointwise:
+                b.copy_into(target, back.reshape(target.shape))
+            else:
+                ys = b.empty(tuple(target.shape))
+                scatter(b, back, ys, kernel, stride, pad, dilation, out)
+                b.copy_into(target, ys)
+    return dx, None if dw is None else dw.reshape(weight.shape)
+
+
+def deconvolution_grad(
+    b: Backend,
+    x: Array,
+    weight: Array,
+    dy: Array,
+    *,
+    kernel: Sizes,
+    stride: Sizes,
+    pad: Sizes,
+    dilation: Sizes,
+    group: int,
+    bottom: bool,
+    learn: bool,
+) -> tuple[Array | None, Array | None]:
+    """Gradients of `deconvolution`: by x the convolution of dy with the same weights, by weight x times columns."""
+    channels = x.shape[1]
+    inner = tuple(x.shape[2:])
+    col = columns(b, storage_of(b, dy), kernel, stride, pad, dilation, inner)
+    w2 = weight.reshape(channels, -1)
+    dx = dw = None
+    if bottom:
+        dx = new(b, tuple(x.shape))
+        _grouped(b, w2, col, storage(dx).reshape(channels, -1), group)
+    if learn:
+        dw = _outer(b, rows(b, x), col, group).reshape(weight.shape)
+    return dx, dw
+
+
+def _outer(b: Backend, a: Array, col: Array, group: int) -> Array:
+    """(M, L) and (K, L) -> a @ col.T within each group: (M, K/group)."""
+    if group == 1:
+        return b.matmul(a, col.T)
+    a3, c3 = a.reshape(group, a.shape[0] // group, -1), col.reshape(group, col.shape[0] // group, -1)
+    return b.matmul(a3, c3.transpose(0, 2, 1)).reshape(a.shape[0], -1)
+
+
+def _through(b: Backend, weight: Array, dyr: Array, group: int) -> Array:
+    """weight.T @ dy within each group: (M, K/group) and (M, L) -> (K, L)."""
+    if group == 1:
+        return b.matmul(weight.T, dyr)
+    w3 = weight.reshape(group, weight.shape[0] // group, -1)
+    return b.matmul(w3.transpose(0, 2, 1), dyr.reshape(group, dyr.shape[0] // group, -1)).reshape(-1, dyr.shape[1])
+
+
+def im2col_grad(
+    b: Backend, dy: Array, *, bottom: Sizes, kernel: Sizes, stride: Sizes, pad: Sizes, dilation: Sizes
+) -> Array:
+    """Gradient of `im2col`: every column entry added back to where it was read from."""
+    dx = new(b, bottom)
+    scatter(b, rows(b, dy), storage(dx), kernel, stride, pad, dilation, tuple(dy.shape[2:]))
+    return dx

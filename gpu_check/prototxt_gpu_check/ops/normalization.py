@@ -101,12 +101,18 @@ def scale(b: Backend, x: Array, factor: Array | None, shift: Array | None, *, ax
     return y
 
 
-def mvn(b: Backend, x: Array, *, across_channels: bool, normalize_variance: bool, eps: float) -> Array:
-    """Each (sample, channel), or each sample, minus its mean, divided by (its standard deviation + eps)."""
+def mvn(
+    b: Backend, x: Array, *, across_channels: bool, normalize_variance: bool, eps: float
+) -> tuple[Array, Array | None]:
+    """Each (sample, channel), or each sample, minus its mean, divided by (its standard deviation + eps).
+
+    Also gives that divisor, (groups, 1).
+    """
     n, c = x.shape[0], x.shape[1] if x.ndim > 1 else 1
     groups = b.contiguous(x).reshape((n, -1) if across_channels else (n * c, -1))
     centred = groups - groups.mean(axis=1, keepdims=True)
+    divisor = None
     if normalize_variance:
-        centred = centred / (b.xp.sqrt((centred * centred).mean(axis=1, keepdims=True)) + np.float32(eps))
-    result: Array = centred.reshape(x.shape)
-    return result
+        divisor = b.xp.sqrt((centred * centred).mean(axis=1, keepdims=True)) + np.float32(eps)
+        centred = centred / divisor
+    return centred.reshape(x.shape), divisor

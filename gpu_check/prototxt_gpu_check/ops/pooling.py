@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from prototxt_gpu_check.backend import Array, Backend
-from prototxt_gpu_check.layout import new, rows, storage
+from prototxt_gpu_check.layout import new, rows, storage, zeros
 
 Pair = tuple[int, int]
 FLT_MAX = float(np.finfo(np.float32).max)
@@ -103,3 +103,33 @@ def _areas(sizes: tuple[int, ...], kernel: Pair, stride: Pair, pad: Pair, out: P
         start = np.arange(out[a]) * stride[a] - pad[a]
         sides.append(np.minimum(start + kernel[a], sizes[a] + pad[a]) - start)
     return np.asarray(np.outer(sides[0], sides[1]), np.float32)
+
+
+def max_pooling_grad(
+    b: Backend, dy: Array, index: Array, *, bottom: tuple[int, ...], kernel: Pair, stride: Pair, pad: Pair
+) -> Array:
+    """Each window's gradient added to the place that `index` (from max_pooling) names; -1 names none."""
+    dx = zeros(b, bottom)
+    xs, ds, at = storage(dx), dy.swapaxes(0, 1), index.swapaxes(0, 1)
+    if tuple(dy.shape[2:]) == (1, 1):  # a large kernel would take a pass for each of its elements
+        place = b.xp.maximum(at, 0).astype("int64").reshape(*xs.shape[:2], 1)
+        value = b.xp.where(at < 0, np.float32(0), ds).reshape(place.shape)
+        b.xp.put_along_axis(xs.reshape(*xs.shape[:2], -1), place, value, axis=2)
+        return dx
+    for _, _, src, dst in _windows(bottom[2:], kernel, stride, pad, (dy.shape[2], dy.shape[3])):
+        mine = at[(..., *dst)] == b.asarray(_places(bottom[2:], src))
+        xs[(..., *src)] += b.xp.where(mine, ds[(..., *dst)], np.float32(0))
+    return dx
+
+
+def ave_pooling_grad(b: Backend, dy: Array, *, bottom: tuple[int, ...], kernel: Pair, stride: Pair, pad: Pair) -> Array:
+    """Each window's gradient, divided as forward divides, added to its real elements."""
+    dx = zeros(b, bottom)
+    out = (dy.shape[2], dy.shape[3])
+    xs, ds = storage(dx), dy.swapaxes(0, 1) / b.asarray(_areas(bottom[2:], kernel, stride, pad, out))
+    if out == (1, 1) and pad == (0, 0) and kernel == tuple(bottom[2:]):
+        xs += ds
+        return dx
+    for _, _, src, dst in _windows(bottom[2:], kernel, stride, pad, out):
+        xs[(..., *src)] += ds[(..., *dst)]
+    return dx

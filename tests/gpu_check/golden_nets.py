@@ -51,14 +51,15 @@ class Golden:
         with np.load(self.path.with_suffix(".npz")) as file:
             return dict(file)
 
-    def run(self, backend: Backend) -> tuple[Pass, ForwardResult]:
-        """The whole net from its recorded inputs and weights, every blob kept."""
+    def run(self, backend: Backend, backward: bool = False) -> tuple[Pass, ForwardResult]:
+        """The whole net from its recorded inputs and weights, every blob (and gradient) kept."""
         file = read(parse(self.path.read_text()), self.record.get("dialect", "bvlc"))
         inputs = Inputs(arrays=self.inputs)
         planned = plan.make(file, State(self.record["phase"]), inputs, None, None)
         every = frozenset(top for node in planned.net.nodes for top in node.tops)
         stored = weights.read(self.path.with_suffix(".caffemodel"))
-        run = Pass(planned, backend, inputs, Options(strict_fillers=True, keep=every), stored)
+        options = Options(strict_fillers=True, keep=every, backward=backward, keep_diffs=backward)
+        run = Pass(planned, backend, inputs, options, stored)
         return run, run.run()
 
     def index_of(self, nodes: list[Node]) -> dict[int, int]:

@@ -16,7 +16,7 @@ from prototxt_gpu_check.backend import Array, Backend
 from prototxt_gpu_check.fill import Filler, fill, stream
 from prototxt_gpu_check.layout import count
 from prototxt_gpu_check.sources import read_filler
-from prototxt_gpu_check.weights import Misfit, Weights
+from prototxt_gpu_check.weights import Loaded, Misfit, Weights
 from prototxt_net.message import Bound
 from prototxt_net.net import Node, ParamBlob, PhaseNet
 
@@ -59,9 +59,7 @@ class Store:
         blobs = node.setup.params
         if not blobs:
             return [], []
-        stored, misfit = (
-            self.weights.fit(node.name, [known(p.shape) for p in blobs]) if self.weights is not None else (None, None)
-        )
+        stored, misfit = self._stored(node)
         if misfit is not None and misfit not in self.misfits:
             self.misfits.append(misfit)
         arrays: list[Array] = []
@@ -75,8 +73,9 @@ class Store:
                 arrays.append(self._shared[name].reshape(shape))
                 origins.append(Origin("shared"))
                 continue
-            if stored is not None:
-                array, origin = self.backend.asarray(stored[index]), Origin("loaded")
+            loaded = stored[index] if stored is not None else None
+            if loaded is not None:
+                array, origin = self.backend.asarray(loaded), Origin("loaded")
             else:
                 array, origin = self._fresh(node, index, blob)
             if name:
@@ -84,6 +83,14 @@ class Store:
             arrays.append(array)
             origins.append(origin)
         return arrays, origins
+
+    def _stored(self, node: Node) -> tuple[Loaded | None, Misfit | None]:
+        """What the weights file has for a layer."""
+        if self.weights is None:
+            return None, None
+        blobs = node.setup.params
+        shared = {index for index in range(len(blobs)) if shared_name(node, index) in self._shared}
+        return self.weights.fit(node.name, [known(p.shape) for p in blobs], self.net.dialect, shared)
 
     def _fresh(self, node: Node, index: int, blob: ParamBlob) -> tuple[Array, Origin]:
         shape = known(blob.shape)

@@ -2,15 +2,17 @@
 
 The file is mapped, not read: opening a 500 MB model touches its keys only, and a blob is a view of the file until it is
 asked for. All ways that Caffe has ever written blobs are read: layers of version 2, 1 and 0, `shape` or the legacy
-num/channels/height/width, packed and unpacked float and double data, NVIDIA's raw_data.
+num/channels/height/width, packed and unpacked float and double data, NVIDIA's raw_data. Files with HDF5's signature
+are read by `weights_hdf5`.
 """
 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +20,10 @@ import numpy.typing as npt
 from prototxt_gpu_check import wire
 from prototxt_gpu_check.layout import count
 
-Ints = tuple[int, ...]
+Ints: TypeAlias = tuple[int, ...]
+Floats: TypeAlias = npt.NDArray[np.float32]
+Loaded: TypeAlias = list[Floats | None]
+"""A layer's blobs; None for one that another layer owns and an HDF5 file therefore does not repeat."""
 
 # NetParameter: layer (version 2) is field 100, layers (version 1) field 2.
 _NET_LAYER, _NET_V1 = 100, 2
@@ -32,8 +37,30 @@ _RAW_DTYPES = {0: "<f8", 1: "<f4", 2: "<f2"}
 """NVIDIA's enum Type: DOUBLE 0, FLOAT 1, FLOAT16 2."""
 
 
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
 class WeightsError(Exception):
     """The file cannot be used as weights; the message says why in one sentence."""
+
+
+class Blob(Protocol):
+    """A blob in a file."""
+
+    @property
+    def shape(self) -> Ints:
+        """As the file has it."""
+
+    @property
+    def legacy(self) -> bool:
+        """The shape is num, channels, height, width."""
+
+    @property
+    def size(self) -> int:
+        """How many numbers the file holds for it."""
+
+    def array(self) -> Floats:
+        """The numbers in the file's shape."""
 
 
 @dataclass(slots=True)
@@ -50,7 +77,7 @@ class StoredBlob:
         """How many numbers the file holds for it."""
         return sum((stop - start) // np.dtype(kind).itemsize for kind, start, stop in self.parts)
 
-    def array(self) -> npt.NDArray[np.float32]:
+    def array(self) -> Floats:
         """The numbers as float32 in the blob's shape; a view of the file where it holds plain floats."""
         pieces = [np.frombuffer(self.data[a:z], kind) for kind, a, z in self.parts]
         flat = pieces[0] if len(pieces) == 1 else np.concatenate(pieces) if pieces else np.empty(0, np.float32)
@@ -59,11 +86,15 @@ class StoredBlob:
 
 @dataclass(slots=True)
 class StoredLayer:
-    """A layer in the file."""
+    """A layer in the file.
+
+    blobs: None for one that the file leaves out. type: "" in HDF5 files, which do not tell it.
+    """
 
     name: str
     type: str
-    blobs: list[StoredBlob]
+    blobs: list[Blob | None]
+    hdf5: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -82,25 +113,38 @@ class Weights:
         self.path = path
 
     def fit(
-        self, name: str, shapes: Sequence[Ints | None]
-    ) -> tuple[list[npt.NDArray[np.float32]] | None, Misfit | None]:
-        """The blobs for layer `name` whose parameters have these shapes; (None, None) when the file lacks the layer."""
+        self, name: str, shapes: Sequence[Ints | None], dialect: str = "", shared: Collection[int] = ()
+    ) -> tuple[Loaded | None, Misfit | None]:
+        """The blobs for layer `name` whose parameters have these shapes; (None, None) when the file lacks the layer.
+
+        dialect: whose Caffe loads them. shared: indices of parameters that another layer owns.
+        """
         found = self.layers.get(name)
         if found is None or (not found.blobs and not shapes):
             return None, None
-        if len(found.blobs) != len(shapes):
+        blobs = found.blobs
+        if found.hdf5:  # such a file leaves shared blobs to their owner
+            blobs = blobs + [None] * (len(shapes) - len(blobs))
+        if len(blobs) != len(shapes) or any(blob is None and i not in shared for i, blob in enumerate(blobs)):
             return None, Misfit(
                 name,
-                f"'{name}' has {len(shapes)} parameter blobs, the weights file has {len(found.blobs)}; Caffe aborts "
-                'with "Incompatible number of blobs for layer".',
+                f"'{name}' has {len(shapes)} parameter blobs, the weights file has "
+                f'{sum(blob is not None for blob in blobs)}; Caffe aborts with "Incompatible number of blobs for '
+                'layer".',
             )
-        arrays = []
-        for i, (blob, shape) in enumerate(zip(found.blobs, shapes, strict=True)):
-            if shape is None or not fits(blob, shape):
+        reshaped = found.type == "BatchNorm" and dialect in NVIDIA_CONVERTING
+        if reshaped:
+            blobs = _batch_norm_order(blobs)
+        arrays: Loaded = []
+        for i, (blob, shape) in enumerate(zip(blobs, shapes, strict=True)):
+            if blob is None:
+                arrays.append(None)
+                continue
+            if shape is None or not (fits(blob, shape) or (reshaped and count(blob.shape) == count(shape))):
                 return None, Misfit(
                     name,
                     f"parameter {i} of '{name}' has shape {_text(shape)}, the weights file has {_text(blob.shape)}; "
-                    'Caffe aborts with "Cannot copy param". Rename the layer to keep it from being loaded.',
+                    f'Caffe aborts with "{_MISMATCH[found.hdf5]}". Rename the layer to keep it from being loaded.',
                 )
             if blob.size != count(shape):
                 return None, Misfit(
@@ -108,14 +152,43 @@ class Weights:
                     f"parameter {i} of '{name}' holds {count(shape)} numbers, in the weights file only {blob.size}.",
                 )
             arrays.append(blob.array().reshape(shape))
+        if reshaped and len(arrays) == 3 and dialect != "nvidia-0.16":
+            _divide_statistics(arrays)
         return arrays, None
+
+
+NVIDIA_CONVERTING = frozenset({"nvidia-0.16", "nvidia-0.17", "jacinto-0.17"})
+"""Forks that rearrange the blobs of BatchNorm layers while they load them."""
+
+_MISMATCH = {False: "Cannot copy param", True: "Cannot load blob from hdf5; shape mismatch"}
+
+
+def _batch_norm_order(blobs: list[Blob | None]) -> list[Blob | None]:
+    """NVIDIA 0.15 and DIGITS wrote gamma, beta, mean, variance, spare; later ones read mean, variance, factor, gamma,
+    beta. The old order is told by its single last number, as those forks tell it.
+    """
+    if len(blobs) != 5 or blobs[4] is None or blobs[4].size != 1:
+        return blobs
+    gamma, beta, mean, variance, spare = blobs
+    return [mean, variance, spare, gamma, beta]
+
+
+def _divide_statistics(arrays: Loaded) -> None:
+    """Since NVIDIA 0.17.1 the sums of a BVLC file are divided by their factor, which is 1 afterwards."""
+    mean, variance, factor = arrays
+    assert mean is not None
+    assert variance is not None
+    assert factor is not None
+    k = float(factor.reshape(-1)[0])
+    scale = np.float32(1 / k if k else 0.0)
+    arrays[:] = [mean * scale, variance * scale, np.ones_like(factor)]
 
 
 def _text(shape: Ints | None) -> str:
     return "?" if shape is None else "x".join(map(str, shape)) or "scalar"
 
 
-def fits(blob: StoredBlob, shape: Ints) -> bool:
+def fits(blob: Blob, shape: Ints) -> bool:
     """Blob::ShapeEquals: legacy shapes are compared right-aligned, filled with ones, for targets of up to 4 axes."""
     if not blob.legacy:
         return blob.shape == shape
@@ -123,26 +196,45 @@ def fits(blob: StoredBlob, shape: Ints) -> bool:
 
 
 def read(path: str | Path) -> Weights:
-    """Open a .caffemodel. Raises WeightsError (unreadable, no protobuf, no layers, HDF5)."""
+    """Open a .caffemodel or .caffemodel.h5. Raises WeightsError (unreadable, no weights, no layers)."""
     try:
         with open(path, "rb") as file:
-            head = file.read(8)
+            head = file.read(512)
             if not head:
                 raise WeightsError(f"{path} is empty.")
+            if head.startswith(HDF5_SIGNATURE):
+                from prototxt_gpu_check.weights_hdf5 import read_hdf5
+
+                return Weights(read_hdf5(path), str(path))
             data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror or error}.") from None
-    if head == b"\x89HDF\r\n\x1a\n":
-        raise WeightsError(f"{path} is an HDF5 file; weights are read from binary .caffemodel files.")
+    layers: dict[str, StoredLayer] = {}
     try:
-        layers: dict[str, StoredLayer] = {}
         for layer in _layers(data):
             layers.setdefault(layer.name, layer)
     except wire.WireError as error:
-        raise WeightsError(f"{path} is not a caffemodel: {error}.") from None
+        raise WeightsError(f"{path} {_what_else(head, error, bool(layers))}.") from None
     if not layers:
-        raise WeightsError(f"{path} is not a caffemodel: it holds no layers.")
+        raise WeightsError(f"{path} {_what_else(head, None, False)}.")
     return Weights(layers, str(path))
+
+
+def _what_else(head: bytes, error: wire.WireError | None, begun: bool) -> str:
+    """What a file that is no caffemodel seems to be."""
+    if isinstance(error, wire.Truncated) and begun:
+        return f"is truncated: a layer that begins at byte {error.offset} is not whole"
+    if head.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer, not the file itself: fetch it with `git lfs pull`"
+    if head.lstrip()[:1] == b"<":
+        return "is a web page, not a caffemodel"
+    if not set(head) & set(range(9)) and b"{" in head:
+        return "is text, not a binary caffemodel: is it the net?"
+    if head[:1] == b"\x08":  # field 1 is a number: SolverState.iter, where a net has its name
+        return "is not a caffemodel: it looks like a .solverstate"
+    if isinstance(error, wire.Truncated):
+        return f"is truncated, or not a caffemodel: {error}"
+    return f"is not a caffemodel: {error or 'it holds no layers'}"
 
 
 def merged(many: Sequence[Weights]) -> Weights:

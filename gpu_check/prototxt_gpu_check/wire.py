@@ -15,6 +15,10 @@ class WireError(ValueError):
         self.offset = offset
 
 
+class Truncated(WireError):
+    """A field reaches beyond the end of the bytes."""
+
+
 def varint(data: memoryview, at: int, end: int) -> tuple[int, int]:
     """The varint at `at` and the offset behind it. Raises WireError."""
     value = shift = 0
@@ -62,7 +66,7 @@ def fields(data: memoryview, start: int, end: int) -> Iterator[tuple[int, int, i
         else:
             raise WireError(f"wire type {kind} does not exist here", at)
         if stop > end:
-            raise WireError("a field reaches beyond the end (a truncated file?)", at)
+            raise Truncated("a field reaches beyond the end", at)
         yield number, kind, value, stop
         at = stop
 

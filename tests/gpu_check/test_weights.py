@@ -113,9 +113,21 @@ def test_of_two_files_the_later_one_counts(tmp_path: Path) -> None:
     ("data", "words"),
     [
         pytest.param(b"", "is empty", id="empty"),
-        pytest.param(b"name: 'net'\nlayer { name: 'ip' }\n", "not a caffemodel", id="text"),
+        pytest.param(
+            b"name: 'net'\nlayer { name: 'ip' }\n", "is text, not a binary caffemodel: is it the net", id="text"
+        ),
         pytest.param(bytes(range(1, 200)), "not a caffemodel", id="binary junk"),
-        pytest.param(b"\x89HDF\r\n\x1a\n" + bytes(100), "HDF5", id="hdf5"),
+        pytest.param(b"\x89HDF\r\n\x1a\n" + bytes(100), "cannot be read as HDF5", id="hdf5"),
+        pytest.param(b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull", id="LFS pointer"),
+        pytest.param(b"\n<!DOCTYPE html>", "is a web page", id="web page"),
+        pytest.param(
+            number(1, 500) + block(2, b"net_iter_500.caffemodel"), "looks like a .solverstate", id="solverstate"
+        ),
+        pytest.param(
+            version2(LEGACY) + version2(LEGACY)[:-4],
+            "is truncated: a layer that begins at byte \\d+ is not whole",
+            id="cut in the middle",
+        ),
         pytest.param(block(1, b"net"), "holds no layers", id="no layers"),
         pytest.param(version2(LEGACY)[:-4], "truncated", id="truncated"),
         pytest.param(version2(SHAPE + block(5, FLOATS[:-1])), "not a caffemodel", id="broken float data"),
@@ -143,3 +155,110 @@ def test_an_array_with_too_few_numbers_is_a_misfit(tmp_path: Path) -> None:
     assert arrays is None
     assert misfit is not None
     assert "holds 6 numbers" in misfit.message
+
+
+# -- HDF5 --------------------------------------------------------------------------------------------------------------
+
+
+def hdf5(path: Path, layers: dict[str, dict[str, np.ndarray]]) -> weights.Weights:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        data = file.create_group("data")
+        for name, blobs in layers.items():
+            group = data.create_group(name)
+            for index, values in blobs.items():
+                group[index] = values
+    return weights.read(path)
+
+
+def test_hdf5_weights_are_read_by_layer_and_index_whatever_the_name_of_the_file(tmp_path: Path) -> None:
+    bias = np.float64([0.5, 0.25])
+    found = hdf5(tmp_path / "w.caffemodel", {"a/b": {"0": VALUES.reshape(2, 3), "1": bias}, "relu": {}})
+    arrays, misfit = found.fit("a/b", [(2, 3), (2,)])
+    assert misfit is None
+    assert arrays is not None
+    np.testing.assert_array_equal(arrays[0], VALUES.reshape(2, 3))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(arrays[1], bias)  # type: ignore[arg-type]
+    assert found.fit("relu", []) == (None, None)
+    assert found.fit("conv1", [(1,)]) == (None, None)
+
+
+def test_an_hdf5_file_leaves_shared_blobs_to_their_owner(tmp_path: Path) -> None:
+    found = hdf5(tmp_path / "w.h5", {"ip": {"1": np.zeros(2)}})
+    arrays, misfit = found.fit("ip", [(2, 3), (2,)], shared={0})
+    assert misfit is None
+    assert arrays is not None
+    assert arrays[0] is None
+    arrays, misfit = found.fit("ip", [(2, 3), (2,)])
+    assert arrays is None
+    assert misfit is not None
+    assert "Incompatible number of blobs" in misfit.message
+
+
+def test_other_shapes_in_an_hdf5_file_abort(tmp_path: Path) -> None:
+    found = hdf5(tmp_path / "w.h5", {"ip": {"0": np.zeros((3, 2))}})
+    _, misfit = found.fit("ip", [(2, 3)])
+    assert misfit is not None
+    assert "shape mismatch" in misfit.message
+    assert "2x3" in misfit.message
+    assert "3x2" in misfit.message
+
+
+def test_an_hdf5_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["x"] = [1]
+    with pytest.raises(WeightsError, match="without the group `data`"):
+        weights.read(tmp_path / "x.h5")
+
+
+# -- NVIDIA's BatchNorm ------------------------------------------------------------------------------------------------
+
+C = (2,)
+
+
+def floats(*values: float, shape: tuple[int, ...] | None = None) -> bytes:
+    dims = b"".join(varint(d) for d in shape or (len(values),))
+    return block(7, block(1, dims)) + block(5, np.float32(values).astype("<f4").tobytes())
+
+
+def batch_norm(*blobs: bytes) -> bytes:
+    return block(100, block(1, b"bn") + block(2, b"BatchNorm") + b"".join(block(7, blob) for blob in blobs))
+
+
+GAMMA, BETA, MEAN, VARIANCE, SPARE = (2.0, 3.0), (4.0, 5.0), (6.0, 8.0), (10.0, 12.0), (0.0,)
+DIGITS = batch_norm(*(floats(*v, shape=(1, 2, 1, 1)) for v in (GAMMA, BETA, MEAN, VARIANCE)), floats(*SPARE))
+MODERN = batch_norm(*(floats(*v) for v in (MEAN, VARIANCE, (1.0,), GAMMA, BETA)))
+BVLC = batch_norm(floats(*MEAN), floats(*VARIANCE), floats(4.0))
+FIVE, THREE = [C, C, (1,), C, C], [C, C, (1,)]
+ORDERED = [MEAN, VARIANCE, SPARE, GAMMA, BETA]
+
+
+@pytest.mark.parametrize(
+    ("file", "dialect", "shapes", "wanted"),
+    [
+        pytest.param(
+            DIGITS, "nvidia-0.15", [(1, 2, 1, 1)] * 4 + [(1,)], [GAMMA, BETA, MEAN, VARIANCE, SPARE], id="own"
+        ),
+        pytest.param(DIGITS, "nvidia-0.16", FIVE, ORDERED, id="0.16 rearranges DIGITS' blobs"),
+        pytest.param(DIGITS, "nvidia-0.17", FIVE, ORDERED, id="0.17 too"),
+        pytest.param(MODERN, "nvidia-0.17", FIVE, [MEAN, VARIANCE, (1.0,), GAMMA, BETA], id="its own order stays"),
+        pytest.param(BVLC, "nvidia-0.16", THREE, [MEAN, VARIANCE, (4.0,)], id="0.16 takes sums as they are"),
+        pytest.param(BVLC, "nvidia-0.17", THREE, [(1.5, 2.0), (2.5, 3.0), (1.0,)], id="0.17 divides them"),
+        pytest.param(BVLC, "bvlc", THREE, [MEAN, VARIANCE, (4.0,)], id="BVLC divides when it runs"),
+        pytest.param(DIGITS, "nvidia-0.15", [C] * 4 + [(1,)], "1x2x1x1", id="0.15 with the other engine"),
+        pytest.param(DIGITS, "bvlc", THREE, "3 parameter blobs, the weights file has 5", id="DIGITS in BVLC"),
+        pytest.param(BVLC, "nvidia-0.15", [C] * 4 + [(1,)], "the weights file has 3", id="BVLC in 0.15"),
+    ],
+)
+def test_batch_norm_blobs_are_taken_as_the_fork_takes_them(
+    file: bytes, dialect: str, shapes: list, wanted: object, tmp_path: Path
+) -> None:
+    arrays, misfit = opened(tmp_path, file).fit("bn", shapes, dialect)
+    if isinstance(wanted, str):
+        assert misfit is not None
+        assert wanted in misfit.message
+        return
+    assert misfit is None
+    assert arrays is not None
+    assert [tuple(a.reshape(-1).tolist()) for a in arrays if a is not None] == wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from zoo import NAMES, ZOO, write
+from zoo import NAMES, SOLVERS, ZOO, write, write_solver
 from zoo.writer import Style
 
 from prototxt_net.flow import weights
@@ -56,3 +56,10 @@ def test_it_can_be_small(name: str) -> None:
     analysis = read(text, "train_val")
     assert [finding.message for finding in analysis.findings if finding.severity in ("error", "warning")] == []
     assert 0 < learned(analysis.nets[0]) < entry.learned / 5
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_the_solvers_are_in_order(name: str) -> None:
+    analysis = analyze(Source(write_solver(name), "solver.prototxt"), Settings())
+    assert analysis.file.kind == "solver"
+    assert [finding.message for finding in analysis.findings] == []

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from . import branching, dense, normalized, plain
+from .solvers import SOLVERS, write_solver
 from .writer import Net, Source, Style
 
-__all__ = ["NAMES", "ZOO", "Entry", "write"]
+__all__ = ["NAMES", "SOLVERS", "ZOO", "Entry", "write", "write_solver"]
 
 
 @dataclass(frozen=True, slots=True)

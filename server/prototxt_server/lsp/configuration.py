@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 SOURCE = "lsp config"
-WATCHED = "**/*.toml"
-"""All of them, because `extend` may name any."""
+WATCHED = ("**/*.toml", "**/*.prototxt")
+"""All of them: `extend` may name any configuration, and a solver any net."""
 _WATCHING = "workspace.did_change_watched_files.dynamic_registration"
 
 
@@ -127,14 +127,18 @@ def range_of(error: config.ConfigError, encoding: str) -> types.Range:
 
 
 def watch(ls: Server) -> None:
-    """Ask the client to tell when a configuration file changes."""
+    """Ask the client to tell when a configuration file or a net changes."""
     if ls.can(_WATCHING):
-        options = types.DidChangeWatchedFilesRegistrationOptions([types.FileSystemWatcher(WATCHED)])
+        options = types.DidChangeWatchedFilesRegistrationOptions(list(map(types.FileSystemWatcher, WATCHED)))
         wanted = types.Registration("prototxt-configuration", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
         ls.client_register_capability(types.RegistrationParams([wanted]))
 
 
 def did_change_watched_files(ls: Server, params: types.DidChangeWatchedFilesParams) -> None:
-    """Judge everything anew when a configuration file was written, renamed or deleted."""
+    """Judge everything anew when a configuration file was written, renamed or deleted; when a net was, what is judged
+    beside others.
+    """
     if any(change.uri.endswith(".toml") for change in params.changes) and ls.configuration.reload():
         diagnostics.refresh(ls)
+    elif any(not change.uri.endswith(".toml") for change in params.changes):
+        diagnostics.files_changed(ls)

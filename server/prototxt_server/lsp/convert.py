@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lsprotocol import types
 
 from prototxt_grammar import Edit
-from prototxt_net.finding import Finding
+from prototxt_net.finding import Finding, Related
 from prototxt_server.engine import DOCS_URL
 from prototxt_server.lsp.document import Document
 
@@ -45,15 +45,23 @@ def span(document: Document, where: types.Range) -> tuple[int, int]:
     return offset(document, where.start), offset(document, where.end)
 
 
-def diagnostic(document: Document, finding: Finding, source: str = SOURCE) -> types.Diagnostic:
-    """A finding for the editor. data: the text it was made from, so that nobody acts on a moved diagnostic."""
-    related = [
-        types.DiagnosticRelatedInformation(
-            types.Location(document.uri, range_of(document, note.start, note.end)), note.message
-        )
-        for note in finding.related
-        if not note.filename
-    ]
+def diagnostic(
+    document: Document,
+    finding: Finding,
+    source: str = SOURCE,
+    place: Callable[[Related], types.Location | None] | None = None,
+) -> types.Diagnostic:
+    """A finding for the editor. data: the text it was made from, so that nobody acts on a moved diagnostic.
+
+    place: knows other files too; without it notes about them are left out.
+    """
+    related = []
+    for note in finding.related:
+        where = types.Location(document.uri, range_of(document, note.start, note.end)) if not note.filename else None
+        if note.filename and place is not None:
+            where = place(note)
+        if where is not None:
+            related.append(types.DiagnosticRelatedInformation(where, note.message))
     return types.Diagnostic(
         range=range_of(document, finding.start, finding.end),
         severity=SEVERITY[finding.severity],

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
+from pygls.uris import to_fs_path
 
-from prototxt_server.lsp import convert
+from prototxt_server.lsp import convert, links
 from prototxt_server.lsp.document import Document
 
 if TYPE_CHECKING:
@@ -59,28 +61,34 @@ class Publisher:
 
 def diagnostics(server: Server, document: Document) -> list[types.Diagnostic]:
     """All diagnostics of the present text: of the rules, then of the last forward run over this text."""
-    found = [convert.diagnostic(document, finding) for finding in server.analysis(document).findings[:MANY]]
+    place = partial(links.location, server, document)
+    found = [
+        convert.diagnostic(document, finding, place=place) for finding in server.analysis(document).findings[:MANY]
+    ]
     found += [convert.diagnostic(document, finding, convert.FORWARD_SOURCE) for finding in document.forward[:MANY]]
     return found
 
 
 def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
-    """Look at a new document."""
+    """Look at a new document, and at those that are judged beside it."""
     ls.housekeeping.opened()
     ls.configuration.look_again()
     _schedule(ls, params.text_document.uri)
+    _schedule_linked(ls)
 
 
 def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
-    """Look at it again."""
+    """Look at it again, and at those that are judged beside it."""
     ls.housekeeping.changed()
     _schedule(ls, params.text_document.uri)
+    _schedule_dependents(ls, params.text_document.uri)
 
 
 def did_save(ls: Server, params: types.DidSaveTextDocumentParams) -> None:
-    """Nothing depends on the saved file beyond its text; looking again costs nothing."""
+    """A file may have come into being that another document names."""
     ls.configuration.look_again()
     _schedule(ls, params.text_document.uri)
+    _schedule_linked(ls)
 
 
 def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
@@ -96,12 +104,37 @@ def _schedule(ls: Server, uri: str) -> None:
         ls.publisher.schedule(document)
 
 
+def _schedule_dependents(ls: Server, uri: str) -> None:
+    """Push again what is judged beside a document. A client that pulls does so by itself (inter-file dependencies)."""
+    path = to_fs_path(uri) or uri
+    for document in ls.documents.values():
+        if document.linked is not None and document.uri != uri and path in document.linked.paths():
+            ls.publisher.schedule(document)
+
+
+def _schedule_linked(ls: Server) -> None:
+    """Push again what names other files: one of them may have come into being, or be gone."""
+    for document in ls.documents.values():
+        if document.linked is not None:
+            ls.publisher.schedule(document)
+
+
+def files_changed(ls: Server) -> None:
+    """Nets were written, renamed or deleted outside of the editor."""
+    if not ls.pulls:
+        _schedule_linked(ls)
+    elif any(document.linked is not None for document in ls.documents.values()):
+        refresh(ls)
+
+
 def pull(ls: Server, params: types.DocumentDiagnosticParams) -> types.DocumentDiagnosticReport:
     """The diagnostics, or that they are the ones the client has."""
     document = ls.document(params.text_document.uri)
     if document is None:
         return types.RelatedFullDocumentDiagnosticReport(items=[])
-    name = f"{ls.session}-{ls.settings_revision}-{document.forward_run if document.forward else 0}-{document.hash}"
+    ls.analysis(document)
+    run = document.forward_run if document.forward else 0
+    name = f"{ls.session}-{ls.settings_revision}-{run}-{document.beside}-{document.hash}"
     if params.previous_result_id == name:
         return types.RelatedUnchangedDocumentDiagnosticReport(result_id=name)
     return types.RelatedFullDocumentDiagnosticReport(items=diagnostics(ls, document), result_id=name)

@@ -17,14 +17,21 @@ from prototxt_grammar import LineIndex
 from prototxt_net.finding import Finding
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import analyze
+from prototxt_server.linked import Linked, Reader, gather
 
 logger = logging.getLogger(__name__)
 
 
 class Document:
-    """One open document. encoding: how the client counts columns. forward: what the last run said of this very text."""
+    """One open document. encoding: how the client counts columns. forward: what the last run said of this very text.
 
-    __slots__ = ("_analysis", "_hash", "encoding", "forward", "forward_run", "index", "path", "uri", "version")
+    beside: how often the files that it is judged beside have changed.
+    """
+
+    __slots__ = (
+        "_analysis", "_hash", "_linked", "beside", "encoding", "forward", "forward_run", "index", "path", "uri",
+        "version",
+    )  # fmt: skip
 
     def __init__(self, uri: str, text: str, version: int | None, encoding: str) -> None:
         self.uri = uri
@@ -34,7 +41,9 @@ class Document:
         self.index = LineIndex(text)
         self.forward: tuple[Finding, ...] = ()
         self.forward_run = 0
+        self.beside = 0
         self._analysis: Analysis | None = None
+        self._linked: Analysis | None = None
         self._hash = ""
 
     def change(self, version: int, changes: Sequence[types.TextDocumentContentChangeEvent]) -> None:
@@ -63,8 +72,27 @@ class Document:
             self._hash = blake2b(self.text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
         return self._hash
 
-    def analysis(self, settings: Settings) -> Analysis:
-        """The analysis of the present text; computed once per text, from the last one."""
+    def analysis(self, settings: Settings, reader: Reader | None = None) -> Analysis:
+        """The analysis of the present text beside the files that belong with it; computed again when one of them
+        changes.
+        """
+        alone = self.alone(settings)
+        linked = None if reader is None else gather(alone, reader)
+        last = self._linked
+        if last is not None and last.source is alone.source and last.settings == settings and last.linked == linked:
+            return last
+        if linked != (None if last is None else last.linked):
+            self.beside += 1
+        self._linked = alone if linked is None else analyze(alone.source, settings, alone, linked)
+        return self._linked
+
+    @property
+    def linked(self) -> Linked | None:
+        """The files that it was judged beside."""
+        return None if self._linked is None else self._linked.linked
+
+    def alone(self, settings: Settings) -> Analysis:
+        """The analysis of the present text by itself; computed once per text, from the last one."""
         last = self._analysis
         if last is not None and last.source.text is self.text and last.settings == settings:
             return last

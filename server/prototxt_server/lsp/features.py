@@ -16,6 +16,7 @@ from prototxt_server.lsp import (
     forward,
     hover,
     inlay_hints,
+    links,
     navigation,
     session,
 )
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[Server, Any], Any]
 
 DIAGNOSTIC_OPTIONS = types.DiagnosticOptions(
-    inter_file_dependencies=False, workspace_diagnostics=False, identifier="prototxt"
+    inter_file_dependencies=True, workspace_diagnostics=False, identifier="prototxt"
 )
 HANDLERS: tuple[tuple[str, Handler, Any], ...] = (
     (types.INITIALIZE, session.initialize, None),
@@ -49,6 +50,7 @@ HANDLERS: tuple[tuple[str, Handler, Any], ...] = (
     (types.TEXT_DOCUMENT_DOCUMENT_HIGHLIGHT, navigation.highlight, None),
     (types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, navigation.symbols, None),
     (types.TEXT_DOCUMENT_FOLDING_RANGE, navigation.folding, None),
+    (types.TEXT_DOCUMENT_DOCUMENT_LINK, links.document_links, links.OPTIONS),
 )
 
 

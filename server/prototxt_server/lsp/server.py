@@ -15,6 +15,7 @@ from prototxt_server.lsp.diagnostics import Publisher
 from prototxt_server.lsp.document import Document
 from prototxt_server.lsp.forward import Runs
 from prototxt_server.lsp.housekeeping import Housekeeping
+from prototxt_server.lsp.links import OpenFiles
 from prototxt_server.lsp.protocol import Protocol
 from prototxt_server.lsp.settings import ServerSettings, read_settings
 
@@ -30,6 +31,7 @@ class Server(LanguageServer):
         self.documents: dict[str, Document] = {}
         self.settings = ServerSettings()
         self.configuration = Configuration(self)
+        self.reader = OpenFiles(self)
         self.publisher = Publisher(self)
         self.session = secrets.token_hex(4)
         self.settings_revision = 0
@@ -45,7 +47,7 @@ class Server(LanguageServer):
 
     def analysis(self, document: Document) -> Analysis:
         """The analysis of a document under the present settings and its configuration file."""
-        return document.analysis(self.configuration.settings(document))
+        return document.analysis(self.configuration.settings(document), self.reader)
 
     # -- what the client can do ------------------------------------------------------------------------------------
     def can(self, path: str) -> bool:

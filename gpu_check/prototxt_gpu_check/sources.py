@@ -44,6 +44,8 @@ LABEL_READERS = {
 """Layers whose bottom[1] is a class label, with the message that holds the class axis (default 1)."""
 
 TARGET_READERS = frozenset({"SigmoidCrossEntropyLoss", "ContrastiveLoss"})
+OBJECT_READERS = {"MultiBoxLoss": ("multibox_loss_param", 3), "DetectionEvaluate": ("detection_evaluate_param", 1)}
+"""Layers that read SSD's ground truth, with their message and the bottom that it is."""
 _PASSES_ON = frozenset({"Split", "Flatten", "Reshape", "Slice", "Concat", "Silence"})
 
 
@@ -152,6 +154,9 @@ def values(b: Backend, net: PhaseNet, node: Node, index: int, shape: Ints, input
     classes = label_classes(blob)
     if classes is not None:
         return stored(b, b.asarray(labels(shape, classes, seed))), "labels"
+    truth = _objects(blob, shape, seed)
+    if truth is not None:
+        return stored(b, b.asarray(truth)), "labels"
     if any(reader.type in TARGET_READERS and at > 0 for reader, at in readers_through(blob)):
         u = raw(count(shape), seed, UNIFORM, 2.0**-24, 0.5)
         return stored(b, b.asarray((u >= 0.5).reshape(shape))), "targets"
@@ -168,6 +173,33 @@ def labels(shape: Ints, classes: int, seed: int) -> npt.NDArray[np.float32]:
     spot = (start + np.arange(1, count(shape) + 1) * _GOLDEN) % 1.0
     found: npt.NDArray[np.float32] = np.minimum(np.floor(spot * classes), classes - 1).astype(np.float32)
     return found.reshape(shape)
+
+
+def _objects(blob: Blob, shape: Ints, seed: int) -> npt.NDArray[np.float32] | None:
+    """SSD's ground truth for a blob that is read as such, (1, 1, objects, 8); None for other blobs.
+
+    Rows: image, class, instance, xmin, ymin, xmax, ymax, difficult; classes as in `labels`, the background left out,
+    sides of 0.2 to 0.6 of the image.
+    """
+    for reader, at in readers_through(blob):
+        message, bottom = OBJECT_READERS.get(reader.type, ("", -1))
+        if at != bottom or shape[-1] != 8:
+            continue
+        p = reader.param(message)
+        classes, background = int(p.get("num_classes") or 2), int(p.get("background_label_id") or 0)
+        first = reader.bottoms[0].shape if reader.bottoms[0] is not None else None
+        images = first[0] if reader.type == "MultiBoxLoss" and first else 1
+        rows = count(shape) // 8
+        table = np.zeros((rows, 8), np.float32)
+        table[:, 0] = np.arange(rows) * (images if isinstance(images, int) else 1) // max(1, rows)
+        table[:, 1] = labels((rows,), max(1, classes - 1), seed)
+        table[:, 1] += table[:, 1] >= background
+        u = raw(rows * 4, stream(seed, "objects"), UNIFORM, 2.0**-24, 0.5).reshape(rows, 4)
+        side = np.float32(0.2) + np.float32(0.4) * u[:, 2:]
+        table[:, 3:5] = u[:, :2] * (1 - side)
+        table[:, 5:7] = table[:, 3:5] + side
+        return table.reshape(shape)
+    return None
 
 
 def pictures(shape: Ints, seed: int) -> npt.NDArray[np.float32]:

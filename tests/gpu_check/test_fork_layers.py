@@ -253,3 +253,32 @@ def test_other_python_layers_are_not_run() -> None:
     text = 'layer { name: "p" type: "Python" bottom: "x" top: "y" python_param { module: "my" layer: "Mine" } }'
     result = run(text, "bvlc", x=RNG.standard_normal((2, 4)))
     assert not result.layers[-1].checked
+
+
+def test_ssds_loss_gets_a_ground_truth_that_caffe_would_take() -> None:
+    text = """
+        layer { name: "x" type: "Input" top: "x" top: "label"
+          input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } shape { dim: 1 dim: 1 dim: 6 dim: 8 } } }
+        layer { name: "loc" type: "Convolution" bottom: "x" top: "loc"
+          convolution_param { num_output: 4 kernel_size: 1 weight_filler { type: "xavier" } } }
+        layer { name: "conf" type: "Convolution" bottom: "x" top: "conf"
+          convolution_param { num_output: 3 kernel_size: 1 weight_filler { type: "xavier" } } }
+        layer { name: "locp" type: "Permute" bottom: "loc" top: "locp"
+          permute_param { order: 0 order: 2 order: 3 order: 1 } }
+        layer { name: "confp" type: "Permute" bottom: "conf" top: "confp"
+          permute_param { order: 0 order: 2 order: 3 order: 1 } }
+        layer { name: "locf" type: "Flatten" bottom: "locp" top: "locf" }
+        layer { name: "conff" type: "Flatten" bottom: "confp" top: "conff" }
+        layer { name: "prior" type: "PriorBox" bottom: "x" bottom: "x" top: "prior"
+          prior_box_param { min_size: 3 variance: 0.1 } }
+        layer { name: "loss" type: "MultiBoxLoss" bottom: "locf" bottom: "conff" bottom: "prior" bottom: "label"
+          top: "loss" multibox_loss_param { num_classes: 3 code_type: CENTER_SIZE } }
+    """
+    result, found = forward(Request(text, "ssd", "TRAIN", device="cpu"))
+    assert result.status == "ok"
+    facts = result.layers[-1].facts
+    assert facts["objects"] == 6
+    assert facts["matches"] >= 6
+    assert result.loss is not None
+    assert 0 < result.loss < 100
+    assert found == []

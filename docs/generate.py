@@ -19,7 +19,7 @@ RULES = DOCS / "rules"
 TITLES = {
     "bn": "BatchNorm and Scale", "frz": "Freezing", "syn": "Text format", "sch": "Schema", "net": "Graph",
     "shp": "Shapes", "ini": "Initialisation", "sol": "Solver", "dat": "Data", "los": "Losses", "sty": "Style",
-    "dyn": "One batch", "sup": "Suppression comments",
+    "dyn": "One batch", "log": "Training logs", "sup": "Suppression comments",
 }  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def pages() -> dict[str, str]:
 
 def _index(rules: tuple[Rule, ...]) -> str:
     lines = ["# Rules", "", f"{len(rules)} rules. `lsp rule CODE` prints the same pages.", ""]
-    for group in (*GROUPS, "dyn", "sup"):
+    for group in (*GROUPS, "dyn", "log", "sup"):
         chosen = [rule for rule in rules if rule.code.lower().startswith(group)]
         if not chosen:
             continue

@@ -16,6 +16,7 @@ COMMANDS = {
     "describe": "layers, blob shapes, parameters, counts",
     "dialects": "which forks of Caffe read a file, and what rules the others out",
     "forward": "run one batch and find the layer where outputs collapse",
+    "log": "a training log: where it went wrong first, and the line of the net at fault",
     "rule": "the documentation of a rule",
     "config": "which configuration holds for a file; the schema of configuration files",
     "upgrade": "older ways of writing a net as today's, comments and layout kept",

@@ -10,7 +10,7 @@ from prototxt_net.finding import SEVERITIES, Finding
 from prototxt_net.words import count
 from prototxt_server.report.record import FileFindings, Layout
 
-_COLOUR = {"error": "31", "warning": "33", "info": "36", "hint": "90"}
+COLOUR = {"error": "31", "warning": "33", "info": "36", "hint": "90"}
 _LONG_LINE, _SHOWN_OF_IT = 200, 160
 
 
@@ -59,10 +59,10 @@ def _full(file: FileFindings, finding: Finding, style: Style, layout: Layout) ->
     phases = f" ({', '.join(finding.phases)})" if len(finding.phases) == 1 else ""
     label = f"{finding.severity}[{finding.code}]"
     head = _wrapped(f"{label} {finding.name}{phases}: {visible(finding.message)}", layout.width)
-    head = head.replace(label, style(label, f"1;{_COLOUR[finding.severity]}"), 1)
+    head = head.replace(label, style(label, f"1;{COLOUR[finding.severity]}"), 1)
     lines = [head.replace(finding.name, style(finding.name, "1"), 1)]
     lines.append(f"  {style('-->', '34')} {name}:{place['row']}:{place['column']}")
-    lines += _excerpt(file, finding.start, finding.end, style, _COLOUR[finding.severity])
+    lines += _excerpt(file, finding.start, finding.end, style, COLOUR[finding.severity])
     for related in finding.related:
         where = file.location(related.start, related.filename)
         other = visible(related.filename) or name

@@ -24,7 +24,7 @@ def load_all() -> tuple[base.Rule, ...]:
 @cache
 def load_dynamic() -> tuple[base.Rule, ...]:
     """The rules that a forward pass speaks for, by code."""
-    from prototxt_server.rules.dyn import collapse, magnitude, outputs, weights  # noqa: F401  (importing registers)
+    from prototxt_server.rules.dyn import collapse, log_only, magnitude, outputs, weights  # noqa: F401  (importing registers)
     from prototxt_server.rules.dyn.base import registered
 
     return registered()

@@ -1,0 +1,287 @@
+"""From a stream of bytes to a Log: blocks of some megabytes are searched as a whole, never line by line."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from prototxt_server.log import lines
+from prototxt_server.log.record import KEYS, Abort, Log, Recorder, place
+from prototxt_server.log.tracks import Point, Track
+from prototxt_server.log.values import Norms, Place, Slot
+
+BLOCK = 1 << 20
+LONGEST_LINE = 4 << 20
+NET_TEXT = 16 << 20
+TYPES = 20_000
+TRACKS = 200
+_BOMS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_NEEDS = re.compile(rb"(\S+) (needs|does not need)$")
+
+
+def read(stream: BinaryIO, progress: Callable[[int], None] | None = None) -> Log:
+    """Read a log to its end. progress: told how many bytes have been read. No text raises; memory does not grow."""
+    scanner = Scanner()
+    size = 0
+    for block in _blocks(stream):
+        size += len(block)
+        scanner.block(block)
+        if progress is not None:
+            progress(size)
+    scanner.end()
+    scanner.recorder.log.size = size
+    return scanner.recorder.log
+
+
+def read_text(text: str) -> Log:
+    """The same for text that is in memory."""
+    return read(io.BytesIO(text.encode("utf-8", "replace")))
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """Blocks that end at a line end; UTF-16, which a redirection on Windows writes, becomes UTF-8."""
+    first = stream.read(BLOCK)
+    encoding = next((name for mark, name in _BOMS if first.startswith(mark)), None)
+    decoder = codecs.getincrementaldecoder(encoding)("replace") if encoding else None
+    rest = b""
+    data = first
+    while data:
+        if decoder is not None:
+            data = decoder.decode(data).encode("utf-8", "replace")
+        data = rest + data
+        cut = data.rfind(b"\n") + 1
+        if not cut and len(data) > LONGEST_LINE:
+            cut = data.rfind(b" ") + 1 or len(data)
+        if cut:
+            yield data[:cut]
+        rest = data[cut:]
+        data = stream.read(BLOCK)
+    if rest:
+        yield rest
+
+
+class Scanner:
+    """Finds what the expressions of `lines` describe, in order, and hands it to a Recorder."""
+
+    def __init__(self) -> None:
+        self.recorder = Recorder()
+        self._slots: dict[bytes, Slot | None] = {}
+        self._named: dict[tuple[str, str, str, bool], Slot] = {}
+        self._arrow_layer: bytes = b""
+        self._row = 0
+        self._counted = 0
+        self._capturing = False
+        self._net: list[bytes] = []
+        self._net_size = 0
+        self._after_output = False
+
+    def block(self, block: bytes) -> None:
+        """Search one block."""
+        self._counted = 0
+        if self._capturing:
+            self._capture(block, 0)
+        marks = sorted(
+            ((found.start(), kind, found) for kind, pattern in lines.MARKERS for found in pattern.finditer(block)),
+            key=lambda mark: mark[0],
+        )
+        debug, arrows = b"ward] Layer " in block, b" blob " in block and b"-> " in block
+        at = 0
+        for start, kind, found in marks:
+            if debug:
+                self._debug(block, at, start)
+            if arrows:
+                self._arrows(block, at, start)
+            getattr(self, f"_on_{kind}")(block, found)
+            at = start
+        if debug:
+            self._debug(block, at, len(block))
+        if arrows:
+            self._arrows(block, at, len(block))
+        types = self.recorder.log.types
+        if len(types) < TYPES and b"type:" in block:
+            for head in lines.LAYER_HEAD.finditer(block):
+                types.setdefault(lines.text(head[1]), lines.text(head[2]))
+        self._row_at(block, len(block))
+
+    def end(self) -> None:
+        """The stream has ended."""
+        log = self.recorder.log
+        self.recorder.end()
+        log.net_text = lines.text(b"".join(self._net))
+        log.rows = self._row + 1
+        log.slots = list(self._named.values())
+
+    # -- debug_info ------------------------------------------------------------------------------------------------
+    def _debug(self, block: bytes, start: int, end: int) -> None:
+        value, slots, count = self.recorder.value, self._slots, block.count
+        row, counted = self._row, self._counted
+        for found in lines.DEBUG.finditer(block, start, end):
+            raw, figure = found.groups()
+            slot = slots.get(raw)
+            if slot is None:
+                slot = self._slot(raw, block, found)
+                if slot is None:
+                    continue
+            at = found.start(2)
+            row += count(b"\n", counted, at)
+            counted = at
+            value(slot, lines.number(figure), row, block, at, found.end(2))
+        self._row, self._counted = row, counted
+
+    def _slot(self, raw: bytes, block: bytes, found: re.Match[bytes]) -> Slot | None:
+        """The slot of a line that was not seen before; None for more of them than a net has."""
+        if raw in self._slots or len(self._slots) >= KEYS:
+            return None
+        key = lines.key(raw)
+        slot = None
+        if key is not None:
+            slot = self._named.get(key)
+            if slot is None:
+                layer, part, blob, diff = key
+                slot = self._named[key] = Slot(layer, part, blob, diff)  # type: ignore[arg-type]  # of the expression
+                self.recorder.log.slots.append(slot)
+                self._source(part if not diff else f"{part} diff", block, found)
+        self._slots[raw] = slot
+        return slot
+
+    def _source(self, kind: str, block: bytes, found: re.Match[bytes]) -> None:
+        """Which line of which file of Caffe prints this kind of number."""
+        if kind in self.recorder.log.sources:
+            return
+        before = block[max(0, found.start() - 80) : found.start()]
+        source = lines.SOURCE.search(
+            before[: max(before.rfind(b"["), 0)] if before[-1:] not in (b" ", b">") else before
+        )
+        if source is not None:
+            self.recorder.log.sources[kind] = (lines.text(source[1]), int(source[2]))
+
+    def _arrows(self, block: bytes, start: int, end: int) -> None:
+        for found in lines.ARROW.finditer(block, start, end):
+            layer, what, kind, figure = found.groups()
+            if layer is not None:
+                self._arrow_layer = layer
+                continue
+            if not self._arrow_layer:
+                continue  # the log begins in the middle of a layer
+            raw = self._arrow_layer + b", " + what + b" " + kind.strip(b", ")
+            slot = self._slots.get(raw) or self._slot(raw, block, found)
+            if slot is not None:
+                self.recorder.log.arrows = True
+                at = found.start(4)
+                self.recorder.value(slot, lines.number(figure), self._row_at(block, at), block, at, found.end(4))
+
+    # -- everything else -------------------------------------------------------------------------------------------
+    def _row_at(self, block: bytes, at: int) -> int:
+        if at > self._counted:
+            self._row += block.count(b"\n", self._counted, at)
+            self._counted = at
+        return self._row
+
+    def _place(self, block: bytes, start: int, end: int) -> Place:
+        return place(self._row_at(block, start), block, start, end)
+
+    def _on_iteration(self, block: bytes, found: re.Match[bytes]) -> None:
+        number = _iteration(found[1])
+        if found[5] is not None:
+            self.recorder.test(number)
+            return
+        log = self.recorder.log
+        track = log.loss if found[3] == b"loss" else log.lr
+        if track is log.loss or self.recorder.phase != "TRAIN":
+            self.recorder.iteration(number)
+        track.add(Point(number, lines.number(found[4]), self._place(block, found.start(4), found.end(4))))
+
+    def _on_output(self, block: bytes, found: re.Match[bytes]) -> None:
+        recorder = self.recorder
+        test = block[max(0, found.start() - 5) : found.start()].endswith(b"Test")
+        tracks = recorder.log.test if test else recorder.log.train
+        name = lines.text(found[2])
+        if name not in tracks:
+            if len(tracks) >= TRACKS:
+                return
+            tracks[name] = Track(name, None if found[4] is None else lines.number(found[4]))
+        if test:
+            recorder.end_pass()
+        at = recorder.testing if test else recorder.log.last_iteration
+        where = self._place(block, found.start(3), found.end(3))
+        tracks[name].add(
+            Point(at if at is not None else recorder.log.last_iteration or 0, lines.number(found[3]), where)
+        )
+
+    def _on_norms(self, block: bytes, found: re.Match[bytes]) -> None:
+        l1_data, l1_diff, l2_data, l2_diff = (lines.number(figure) for figure in found.groups())
+        self.recorder.norms(Norms(l1_data, l1_diff, l2_data, l2_diff, self._place(block, found.start(3), found.end(4))))
+
+    def _on_update(self, block: bytes, found: re.Match[bytes]) -> None:
+        self.recorder.log.updates += 1
+
+    def _on_net(self, block: bytes, found: re.Match[bytes]) -> None:
+        if self._net:
+            return
+        self.recorder.log.net_row = self._row_at(block, found.end()) + 1
+        line_end = block.find(b"\n", found.end())
+        self._capturing = True
+        self._capture(block, line_end + 1 if line_end >= 0 else len(block))
+
+    def _capture(self, block: bytes, start: int) -> None:
+        """Take the text of the net, which ends where the next line of the log begins."""
+        stop = lines.PREFIX.search(block, start)
+        self._net.append(block[start : stop.start() if stop else len(block)])
+        self._net_size += len(self._net[-1])
+        self._capturing = stop is None and self._net_size < NET_TEXT
+
+    def _on_solver(self, block: bytes, found: re.Match[bytes]) -> None:
+        stop = lines.PREFIX.search(block, found.end(), found.end() + 8192)
+        self._solver(block, found.end(), stop.start() if stop else found.end() + 8192)
+
+    def _on_base_lr(self, block: bytes, found: re.Match[bytes]) -> None:
+        self._solver(block, max(0, found.start() - 400), found.end() + 1200)
+
+    def _solver(self, block: bytes, start: int, end: int) -> None:
+        log = self.recorder.log
+        for line in lines.SOLVER_FIELD.finditer(block, start, min(end, len(block))):
+            log.solver.setdefault(lines.text(line[1]), lines.text(line[2]))
+            if log.solver_place is None or line[1] == b"debug_info":
+                log.solver_place = place(
+                    self._row + block.count(b"\n", self._counted, line.start())
+                    if line.start() >= self._counted
+                    else self._row - block.count(b"\n", line.start(), self._counted),
+                    block, line.start(), line.end(),
+                )  # fmt: skip
+
+    def _on_layer(self, block: bytes, found: re.Match[bytes]) -> None:
+        self.recorder.log.last_layer = lines.text(found[1])
+
+    def _on_backward(self, block: bytes, found: re.Match[bytes]) -> None:
+        said = _NEEDS.search(block, max(0, found.start() - 300), found.start())
+        if said is not None and len(self.recorder.log.needs_backward) < TYPES:
+            name = lines.text(said[1])
+            needs = self.recorder.log.needs_backward
+            needs[name] = said[2] == b"needs" or needs.get(name, False)
+
+    def _on_produces(self, block: bytes, found: re.Match[bytes]) -> None:
+        if len(self.recorder.log.outputs) < TRACKS:
+            self.recorder.log.outputs.setdefault(lines.text(found[1]))
+
+    def _on_check(self, block: bytes, found: re.Match[bytes]) -> None:
+        if self.recorder.log.abort is None:
+            message = lines.text(found[1])[:300].strip()
+            where = self._place(block, found.start(), min(found.end(), found.start() + 120))
+            self.recorder.log.abort = Abort(message, self.recorder.log.last_layer, where)
+
+    def _on_start(self, block: bytes, found: re.Match[bytes]) -> None:
+        self.recorder.start()
+
+    def _on_weights(self, block: bytes, found: re.Match[bytes]) -> None:
+        self.recorder.log.weights = self.recorder.log.weights or lines.text(found[1])
+
+    def _on_done(self, block: bytes, found: re.Match[bytes]) -> None:
+        self.recorder.log.finished = True
+
+
+def _iteration(digits: bytes) -> int:
+    """An iteration; what is longer than any (Python refuses to read thousands of digits) counts as the largest."""
+    return int(digits[:18])

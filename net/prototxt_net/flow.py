@@ -107,7 +107,7 @@ def has_weighted_loss(definition: LayerDef) -> bool:
 @mark
 def _loss_in_train(definition: LayerDef) -> bool:
     dialect = definition.bound.dialect
-    return (is_loss(definition, dialect) or carries_loss(definition, dialect)) and _in_train(definition)
+    return (carries_loss(definition, dialect) or is_loss(definition, dialect)) and _in_train(definition)
 
 
 def kind(net: PhaseNet) -> NetKind:

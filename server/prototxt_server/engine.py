@@ -44,6 +44,7 @@ def analyze(
     gathers them from an analysis made without); None keeps the rules about several files silent. Raises KeyError when
     `settings.dialect` names no dialect.
     """
+    load_all()  # before the first look at a layer, which asks it for the marks of all rules at once
     analysis = understand(source, settings, previous)
     analysis.linked = linked
     analysis.findings = _findings(analysis)

@@ -31,6 +31,14 @@ def _fields(layer: LayerDef) -> Bound:
     return layer.bound.sub(_message(layer))
 
 
+def _written(layer: LayerDef, name: str) -> float | None:
+    """The number that a batch normalisation's block gives a field, None when it does not."""
+    if _message(layer) not in layer.bound.entries:
+        return None
+    param = _fields(layer)
+    return param.get(name) if param.has(name) else None
+
+
 def _fraction(layer: LayerDef) -> str:
     return "momentum" if layer.type == "BN" else "moving_average_fraction"
 
@@ -62,8 +70,8 @@ class EpsRange(LayerRule):
 
     def suspects(self, layer: LayerDef) -> bool:
         """Written values."""
-        eps = _fields(layer).get("eps")
-        return _fields(layer).has("eps") and eps is not None and not 0 < eps < 0.1
+        eps = _written(layer, "eps")
+        return eps is not None and not 0 < eps < 0.1
 
     def check_layer(self, layer: Layer, analysis: Analysis) -> Iterable[Finding]:
         """In every dialect."""
@@ -112,8 +120,8 @@ class EpsClamped(LayerRule):
 
     def suspects(self, layer: LayerDef) -> bool:
         """Written values in (0, 1e-5)."""
-        eps = _fields(layer).get("eps")
-        return _fields(layer).has("eps") and eps is not None and 0 < eps < 9.9e-6
+        eps = _written(layer, "eps")
+        return eps is not None and 0 < eps < 9.9e-6
 
     def check_layer(self, layer: Layer, analysis: Analysis) -> Iterable[Finding]:
         """Layers that have the floor."""
@@ -157,8 +165,8 @@ class FractionRange(LayerRule):
 
     def suspects(self, layer: LayerDef) -> bool:
         """Written values."""
-        value = _fields(layer).get(_fraction(layer))
-        return _fields(layer).has(_fraction(layer)) and value is not None and not 0.5 <= value < 1
+        value = _written(layer, _fraction(layer))
+        return value is not None and not 0.5 <= value < 1
 
     def check_layer(self, layer: Layer, analysis: Analysis) -> Iterable[Finding]:
         """By family."""

@@ -33,7 +33,7 @@ Progress = Callable[[int, int, str], None]
 
 
 class WorkerError(Exception):
-    """The run gave no result. code: "refused", "died", "timeout", "device_fault", "internal" or "protocol"."""
+    """The run gave no result. code: "refused", "file", "died", "timeout", "device_fault", "internal" or "protocol"."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from prototxt_gpu_check.data.base import sizes
 from prototxt_gpu_check.layout import count
 from prototxt_gpu_check.parameters import known
 from prototxt_gpu_check.result import Degraded
@@ -22,6 +23,10 @@ CPU_BATCH = 4
 """Samples of a pass on the CPU unless told otherwise: whether a signal collapses does not depend on their number."""
 
 
+class Unfit(Exception):
+    """With the arrays that were given for its inputs Caffe would not load the net; one sentence."""
+
+
 @dataclass(slots=True)
 class Plan:
     """A net whose sources have concrete shapes. requested: the batch in the text; used: the one that will run."""
@@ -36,9 +41,8 @@ class Plan:
 def make(file: NetFile, state: State, inputs: Inputs, batch: int | None, default_batch: int | None) -> Plan:
     """Set the net up with concrete source shapes and a batch of `batch`, or of at most `default_batch`.
 
-    The net's own data are opened first, where they are to be read. Raises data.base.DataError.
-
-    A net that fixes its batch elsewhere (a Reshape, slice points) does not survive the cut and then keeps its own.
+    The net's own data are opened first, where they are to be read. A net that fixes its batch elsewhere (a Reshape,
+    slice points) does not survive the cut and then keeps its own. Raises data.base.DataError, Unfit.
     """
     loose = set_up(connect(file, state, {}))
     if inputs.reader is not None:
@@ -56,11 +60,8 @@ def make(file: NetFile, state: State, inputs: Inputs, batch: int | None, default
     requested = _batch(loose, shapes, inputs)
     used = _wanted(requested, shapes, inputs, batch, default_batch)
     net = _concrete(file, state, shapes)
-    if aborting(net):
-        degraded.append(
-            Degraded("caffe-refuses", "Caffe does not load this net (see its errors): what can be run of it was run.")
-        )
     if used is None or requested is None or used == requested:
+        degraded += _refused(net, loose, inputs)
         return Plan(net, shapes, requested, requested, degraded)
     cut = {
         name: (used, *shape[1:]) if shape and shape[0] == requested and name not in inputs.arrays else shape
@@ -71,12 +72,28 @@ def make(file: NetFile, state: State, inputs: Inputs, batch: int | None, default
         degraded.append(
             Degraded("batch-kept", f"The net fixes its batch of {requested} in other layers: it could not be changed.")
         )
+        degraded += _refused(net, loose, inputs)
         return Plan(net, shapes, requested, requested, degraded)
     if used < requested and not any(name in inputs.arrays for name in shapes):
         degraded.append(
             Degraded("batch-cut", f"The batch was cut from {requested} to {used} samples (--batch says otherwise).")
         )
+    degraded += _refused(smaller, loose, inputs)
     return Plan(smaller, cut, requested, used, degraded)
+
+
+def _refused(net: PhaseNet, loose: PhaseNet, inputs: Inputs) -> list[Degraded]:
+    """A note where Caffe would not load the net that will run; the reason where the text alone does not tell it."""
+    if not aborting(net):
+        return []
+    why = "see its errors"
+    if not aborting(loose):
+        why = next((p.message for node in net.nodes for p in node.setup.problems if p.aborts), why)
+        given = [f"'{name}' as {sizes(array.shape)}" for name, array in inputs.arrays.items()]
+        if given:
+            raise Unfit(f"the net does not fit the values given for its inputs ({', '.join(given)}): {why}")
+        why = why.rstrip(".")
+    return [Degraded("caffe-refuses", f"Caffe does not load this net ({why}): what can be run of it was run.")]
 
 
 def _unlike_the_text(loose: PhaseNet, inputs: Inputs) -> list[Degraded]:
@@ -89,7 +106,7 @@ def _unlike_the_text(loose: PhaseNet, inputs: Inputs) -> list[Degraded]:
                 continue
             same = zip(array.shape[1:], told[1:], strict=False)
             if array.ndim != len(told) or any(isinstance(want, int) and have != want for have, want in same):
-                given = "x".join(map(str, array.shape)) or "a single number"
+                given = sizes(array.shape) if array.ndim else "a single number"
                 meant = "x".join(str(d) if isinstance(d, int) else "?" for d in told)
                 message = f"'{blob.name}' is given as {given}, the net says {meant}: it was run as given."
                 notes.append(Degraded("input-shape", message))

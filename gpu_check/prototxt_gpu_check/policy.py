@@ -35,7 +35,14 @@ MEMORY_SHARE = 0.8
 
 
 class Refused(Exception):
-    """The request cannot be run at all; the message is one sentence for the user."""
+    """The request cannot be run at all; the message is one sentence for the user.
+
+    code: "refused" where it is about the net, "file" where it names the file that is at fault.
+    """
+
+    def __init__(self, message: str, code: str = "refused") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(slots=True)
@@ -86,7 +93,7 @@ def forward(
     backend, notes = _backend(request, probe)
     try:
         result = _with_memory(file, state, inputs, options, request, backend, stored, progress, cancelled, notes)
-    except DataError as error:
+    except (DataError, plan.Unfit) as error:
         raise Refused(str(error)) from None
     result.degraded[:0] = notes
     result.timing_ms = {"read": (read_at - start) * 1e3, **result.timing_ms}
@@ -122,7 +129,7 @@ def _weights(request: Request) -> weights.Weights | None:
     try:
         return weights.merged([weights.read(path) for path in request.weights])
     except weights.WeightsError as error:
-        raise Refused(str(error)) from None
+        raise Refused(str(error), "file") from None
 
 
 def _state(file: NetFile, request: Request, loaded: bool) -> State:

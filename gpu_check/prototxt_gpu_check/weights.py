@@ -229,7 +229,7 @@ def _what_else(head: bytes, error: wire.WireError | None, begun: bool) -> str:
     if head.lstrip()[:1] == b"<":
         return "is a web page, not a caffemodel"
     if not set(head) & set(range(9)) and b"{" in head:
-        return "is text, not a binary caffemodel: is it the net?"
+        return "is text, not a binary caffemodel (is it the net?)"
     if head[:1] == b"\x08":  # field 1 is a number: SolverState.iter, where a net has its name
         return "is not a caffemodel: it looks like a .solverstate"
     if isinstance(error, wire.Truncated):

@@ -134,7 +134,7 @@ class Worker:
         try:
             result, findings = forward(read_request(request), progress, lambda: number in self._cancelled, usable)
         except Refused as error:
-            self.send({"id": number, "error": {"code": "refused", "message": str(error)}})
+            self.send({"id": number, "error": {"code": error.code, "message": str(error)}})
         except Cancelled:
             self.send({"id": number, "cancelled": True})
         except Exception as error:
@@ -168,12 +168,12 @@ def read_request(data: dict[str, Any]) -> Any:
         try:
             array = np.load(path, allow_pickle=False)
         except OSError as error:
-            raise Refused(f"{path}: {error.strerror or error}") from None
+            raise Refused(f"{path}: {error.strerror or error}", "file") from None
         except (ValueError, EOFError):
-            raise Refused(f"{path} is no .npy file, or not a whole one") from None
+            raise Refused(f"{path} is no .npy file, or not a whole one", "file") from None
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or not array.size:
             held = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "several arrays"
-            raise Refused(f"{path} cannot be used for '{name}': it holds {held}, not one array of numbers")
+            raise Refused(f"{path} cannot be used for '{name}': it holds {held}, not one array of numbers", "file")
         inputs[name] = array.astype(np.float32, copy=False)
     paths = data.get("weights") or ()
     return Request(

@@ -99,7 +99,7 @@ REFUSED = {
     "forward net.prototxt --input data": "'data' is not of the form BLOB=FILE.npy",
     "forward net.prototxt --input data=nowhere.npy": "nowhere.npy",
     "forward net.prototxt --weights nowhere.caffemodel": "nowhere.caffemodel: No such file",
-    "forward net.prototxt --weights net.prototxt": "net.prototxt is not a caffemodel",
+    "forward net.prototxt --weights net.prototxt": "lsp: net.prototxt is text, not a binary caffemodel",
     "forward net.prototxt --device gpu": "'gpu'",
     "serve --tcp nonsense": "--tcp takes HOST:PORT",
 }
@@ -409,11 +409,20 @@ def test_an_array_that_cannot_be_used(lsp: Lsp, name: str, some_files: Path) -> 
     assert said in done.err
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 28, 28), (), (7,)])
-def test_an_array_of_another_shape_is_said(lsp: Lsp, shape: tuple[int, ...], some_files: Path) -> None:
-    np.save(some_files / "x.npy", np.ones(shape, np.float32))
+def test_an_array_of_another_shape_is_said(lsp: Lsp, some_files: Path) -> None:
+    np.save(some_files / "x.npy", np.ones((2, 3, 28, 28), np.float32))
     data = lsp("forward", "net.prototxt", "--input", "data=x.npy", "--format", "json", cwd=some_files).json
     assert "input-shape" in {note["code"] for note in data["degraded"]}
+
+
+@pytest.mark.parametrize("shape", [(), (7,), (2, 1, 2, 2)])
+def test_an_array_with_which_the_net_does_not_load_is_refused(
+    lsp: Lsp, shape: tuple[int, ...], some_files: Path
+) -> None:
+    np.save(some_files / "x.npy", np.ones(shape, np.float32))
+    done = lsp("forward", "net.prototxt", "--input", "data=x.npy", cwd=some_files)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "does not fit the values given for its inputs ('data' as " in done.err
 
 
 @pytest.mark.parametrize("dtype", ["f8", "u1", "i4", "?"])
@@ -436,4 +445,4 @@ def test_weights_of_another_net_are_found(lsp: Lsp, some_files: Path, shared: Pa
     assert codes_with("lstm_unit.caffemodel") == (1, {"INI011"})
     code, (said,) = codes_with("dev_lenet_test.caffemodel", 2000)
     assert code == 2
-    assert "w.caffemodel is not a caffemodel: a field reaches beyond the end (a truncated file?)" in said
+    assert "w.caffemodel is truncated: a layer that begins at byte" in said

@@ -128,7 +128,7 @@ def _run(analysis: Analysis, options: dict[str, Any], format_: str) -> tuple[dic
         try:
             report = client.check(request, cancel=stop)
         except WorkerError as error:
-            fail(f"{analysis.source.path}: {error}")
+            fail(str(error) if error.code == "file" else f"{analysis.source.path}: {error}")
         except (RunCancelled, KeyboardInterrupt):
             fail("cancelled")
     return report.data, as_findings(report.findings, analysis), report.debug_info

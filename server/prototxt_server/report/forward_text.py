@@ -44,4 +44,9 @@ def heading(path: str, data: dict[str, Any]) -> str:
     batch = f", batch {data['batch_used']}" if data["batch_used"] is not None else ""
     total = data["timing_ms"].get("total", 0.0)
     first = f"{path}: {data['phase']} on {data['device']}{batch}{shown} ({total:.0f} ms, {data['status']})"
-    return "\n".join([first, *(f"  note: {item['message']}" for item in data["degraded"])])
+    read = [
+        f"  '{x['name']}' reads the {x['source']['kind']} {x['source']['path']}"
+        for x in data["layers"]
+        if "source" in x
+    ]
+    return "\n".join([first, *read, *(f"  note: {item['message']}" for item in data["degraded"])])

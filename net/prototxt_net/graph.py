@@ -126,7 +126,7 @@ def _duplicate_top(node: Node, index: int, name: str, old: Blob) -> Problem:
     return Problem(
         "NET003",
         f"top '{name}' of '{node.name}' is already produced by '{old.producer.name}'; Caffe aborts with "
-        f"\"Top blob '{name}' produced by multiple sources.\" Rename it.",
+        f"\"Top blob '{name}' produced by multiple sources.\" Give it another name.",
         start,
         end,
         related=related,
@@ -166,7 +166,8 @@ class _UnknownBottoms:
             data["later"] = later
         elif elsewhere is not None:
             code = "NET020" if elsewhere.bottoms else "NET002"
-            why = f"'{elsewhere.name}' produces it, but its include/exclude rules keep it out of this net."
+            why = f"'{elsewhere.name}' produces it, but its include/exclude rules keep it out of this net. Make both "
+            why += "layers' rules equal."
             related = (Related(f"'{name}' is produced here", *elsewhere.at("include")),)
             data["producer"] = elsewhere
         else:

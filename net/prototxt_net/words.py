@@ -77,9 +77,11 @@ def _unknown_enum(problem: Problem, schema: Schema) -> Problem:
     if wrong_case:
         text += f" Enum names are case sensitive: write `{near}`."
     elif elsewhere:
-        text += f" {_list(elsewhere)} has it."
-    elif near:
-        text += f" Did you mean `{near}`?"
+        text += (
+            f" {_list(elsewhere)} {'has' if len(elsewhere) == 1 else 'have'} it: choose that dialect, or another value."
+        )
+    else:
+        text += f" Did you mean `{near}`?" if near else " Use one of these."
     data = {**problem.data, "near": near, "dialects": elsewhere, "suggestion": near if wrong_case else ""}
     return replace(problem, code="SYN010" if wrong_case else "SCH002", message=text, data=data)
 
@@ -101,8 +103,7 @@ def _value_type(problem: Problem, schema: Schema) -> Problem:
         wanted = "an integer that is not negative"
     suggestion = _suggestion(type_, found, reason, schema)
     text = f"`{field}` takes {wanted}, found `{_short(found)}`; Caffe refuses the file."
-    if suggestion:
-        text += f" Write `{suggestion}`."
+    text += f" Write `{suggestion}`." if suggestion else " Correct the value."
     return replace(problem, message=text, data={**problem.data, "suggestion": suggestion})
 
 
@@ -146,7 +147,9 @@ def _missing_colon(problem: Problem, schema: Schema) -> Problem:
 def _singular(problem: Problem, schema: Schema) -> Problem:
     field, message = problem.data["field"], problem.data["message"]
     if problem.data.get("list"):
-        text = f"`{field}` is not a repeated field of `{message}`, so a list `[...]` is refused. Give one value."
+        text = (
+            f"`{field}` is not a repeated field of `{message}`, so Caffe refuses a list `[...]` there. Give one value."
+        )
         return replace(problem, message=text)
     first = problem.data["first"]
     assert isinstance(first, Field)
@@ -159,7 +162,9 @@ def _singular(problem: Problem, schema: Schema) -> Problem:
 
 def _required(problem: Problem, schema: Schema) -> Problem:
     field, message = problem.data["field"], problem.data["message"]
-    text = f"`{message}` must have `{field}`: it is a required field without a default, so Caffe refuses the file."
+    text = (
+        f"`{message}` must have `{field}`: it is a required field without a default, so Caffe refuses the file. Add it."
+    )
     return replace(problem, message=text)
 
 

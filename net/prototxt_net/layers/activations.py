@@ -51,7 +51,8 @@ class PReLU(LayerType):
         s.require(
             None if shape is None else 2 <= len(shape) <= most,
             "SHP024",
-            f"{s.name} takes blobs of 2 to 4 axes with the channels second, its bottom is {text(shape)}; Caffe aborts.",
+            f"{s.name} takes blobs of 2 to 4 axes with the channels second, its bottom is {text(shape)}; Caffe "
+            "aborts. Reshape it.",
             "bottom",
         )
         shared = s.param("prelu_param").get("channel_shared")
@@ -146,7 +147,7 @@ def _check_base(s: Context, message: str, *, logarithm: bool) -> None:
     s.expect(
         base > 0,
         "SHP024",
-        f"{s.name}: base {base:g} must be positive, or -1 for e; Caffe aborts.",
+        f"{s.name}: base {base:g} must be positive, or -1 for e; Caffe aborts. Correct it.",
         f"{message}.base",
     )
     if base > 0:

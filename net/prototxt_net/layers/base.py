@@ -53,6 +53,11 @@ class Context:
         """The layer's name in quotes, as messages begin."""
         return f"'{self.layer.name}'"
 
+    def shown(self, index: int) -> str:
+        """A bottom as messages name it: `'fc8' (64x1000)`."""
+        names = self.layer.bottoms
+        return f"'{names[index]}' ({text(self.bottom(index))})" if index < len(names) else f"bottom[{index}]"
+
     def param(self, name: str) -> Bound:
         """The layer's message of that name, empty when absent."""
         return self.layer.bound.sub(name)
@@ -152,19 +157,20 @@ class Context:
         good = self.expect(
             all(not isinstance(dim, int) or dim >= 0 for dim in shape),
             "SHP007",
-            f"{self.name}: the output would have the shape {text(shape)}; a size cannot be negative and Caffe aborts.",
+            f"{self.name}: the output would have the shape {text(shape)}; a size cannot be negative and Caffe aborts. "
+            "Correct the sizes that it is made from.",
         )
         good &= self.expect(
             len(shape) <= MAX_AXES,
             "SHP007",
-            f"{self.name}: the output has {len(shape)} axes; Caffe allows {MAX_AXES} and aborts.",
+            f"{self.name}: the output has {len(shape)} axes; Caffe allows {MAX_AXES} and aborts. Join some.",
         )
         if good and isinstance(count, int) and count > INT_MAX and not _large_blobs(self.dialect):
             return self.expect(
                 False,
                 "SHP007",
                 f"{self.name}: the output {text(shape)} has {count} elements, more than {INT_MAX}; Caffe aborts with "
-                '"blob size exceeds INT_MAX".',
+                '"blob size exceeds INT_MAX". Use a smaller batch_size, or smaller sizes.',
             )
         return good
 

@@ -30,7 +30,8 @@ def _needs_two_axes(s: Context) -> None:
     s.require(
         None if shape is None else len(shape) >= 2,
         "BN037",
-        f'{s.name} needs at least 2 axes (N, C), its bottom is {text(shape)}; Caffe aborts with "axis 1 out of range". '
+        f'{s.name} needs at least 2 axes (N, C), its bottom has the shape {text(shape)}; Caffe aborts with "axis 1 '
+        'out of range". '
         "Reshape it to (N, 1).",
         "bottom",
     )
@@ -170,7 +171,7 @@ def _at_most_four_axes(s: Context) -> None:
     s.require(
         None if shape is None else len(shape) <= 4,
         "SHP024",
-        f"{s.name} takes blobs of at most 4 axes, its bottom is {text(shape)}; Caffe aborts.",
+        f"{s.name} takes blobs of at most 4 axes, its bottom is {text(shape)}; Caffe aborts. Reshape it.",
         "bottom",
     )
 

@@ -160,7 +160,7 @@ class Slice(LayerType):
             s.require(
                 at_most(tops, size),
                 "SHP015",
-                f"{s.name}: {tops} tops for a size of {size} on axis {axis}; Caffe aborts.",
+                f"{s.name}: {tops} tops for a size of {size} on axis {axis}; Caffe aborts. Delete the surplus tops.",
                 at,
             )
             s.require(
@@ -180,7 +180,8 @@ class Slice(LayerType):
             s.expect(
                 size != points[-1],
                 "SHP015",
-                f"{s.name}: slice_point {points[-1]} is the whole size of axis {axis}, so the last top is empty.",
+                f"{s.name}: slice_point {points[-1]} is the whole size of axis {axis}, so the last top is empty. "
+                "Delete that top, or lower the point.",
                 at,
                 aborts=False,
                 severity="warning",
@@ -259,7 +260,8 @@ class Filter(LayerType):
             s.expect(
                 all(not isinstance(dim, int) or dim == 1 for dim in selector[1:]),
                 "SHP024",
-                f"{s.name}: the selector {text(selector)} must have one value for each sample; Caffe aborts.",
+                f"{s.name}: the selector {text(selector)} must have one value for each sample; Caffe aborts. "
+                "Reshape it.",
                 f"bottom.{len(s.bottoms) - 1}",
             )
         for index, shape in enumerate(s.bottoms[:-1]):
@@ -267,8 +269,8 @@ class Filter(LayerType):
                 s.expect(
                     same(selector[0], shape[0]),
                     "SHP024",
-                    f"{s.name}: the selector has {selector[0]} values, bottom {index} {shape[0]} samples; Caffe "
-                    "aborts.",
+                    f"{s.name}: the selector has {selector[0]} values and {s.shown(index)} {shape[0]} samples; Caffe "
+                    "aborts. Give one value for each sample.",
                     f"bottom.{index}",
                 )
             s.top(shape)
@@ -289,7 +291,7 @@ class BatchReindex(LayerType):
         s.require(
             None if index is None else len(index) == 1,
             "SHP024",
-            f"{s.name}: the indices must be a blob of 1 axis, bottom[1] is {text(index)}; Caffe aborts.",
+            f"{s.name}: the indices must be a blob of 1 axis, not {s.shown(1)}; Caffe aborts. Reshape it.",
             "bottom.1",
         )
         s.top(None if not shape or index is None else (index[0], *shape[1:]))

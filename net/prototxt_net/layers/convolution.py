@@ -68,7 +68,7 @@ class _Convolving(LayerType):
             False if False in fits else None if None in fits else True,
             "SHP006",
             f"{s.name}: {channels} channels and num_output {outputs} must both be divisible by group {group}; Caffe "
-            "aborts.",
+            "aborts. Change group or num_output.",
             f"{P}.group",
         )
         return group
@@ -78,8 +78,9 @@ class _Convolving(LayerType):
             s.expect(
                 same_shape(s.bottoms[0], other),
                 "SHP013",
-                f"{s.name}: all its bottoms must have one shape, but bottom 0 is {text(s.bottoms[0])} and bottom "
-                f"{index} is {text(other)}; Caffe aborts.",
+                f"{s.name}: all its bottoms must have one shape; Caffe aborts because {s.shown(0)} and "
+                f"{s.shown(index)} "
+                "differ. Use a layer for each.",
                 f"bottom.{index}",
             )
 
@@ -158,7 +159,7 @@ class Im2col(LayerType):
         s.require(
             len(shape) - axis - 1 >= 1,
             "SHP008",
-            f"{s.name}: no spatial axis follows axis {axis} of {text(shape)}; Caffe aborts.",
+            f"{s.name}: no spatial axis follows axis {axis} of {text(shape)}; Caffe aborts. Use a smaller axis.",
             f"{P}.axis",
         )
         window = read_window(s, len(shape) - axis - 1)

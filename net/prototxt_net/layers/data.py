@@ -6,6 +6,7 @@ from prototxt_net.layers.base import Context, LayerType, layer, whole
 from prototxt_net.layers.fillers import check_filler
 from prototxt_net.message import Bound
 from prototxt_net.shape import Dim, Shape, Sym, text
+from prototxt_net.words import count
 
 
 class Source(LayerType):
@@ -31,13 +32,14 @@ def check_transform(s: Context, channels: Dim | None = None) -> None:
         f"{s.name} has mean_file and mean_value; Caffe aborts. Keep one.",
         "transform_param.mean_value",
     )
-    s.expect(
-        not means or not isinstance(channels, int) or len(means) in (1, channels),
-        "DAT003",
-        f"{s.name}: {len(means)} mean_value for {channels} channels; Caffe aborts. Give one, or one for each channel "
-        "(BGR).",
-        "transform_param.mean_value",
-    )
+    if means and isinstance(channels, int) and len(means) not in (1, channels):
+        s.expect(
+            False,
+            "DAT003",
+            f"{s.name} has {count(len(means), 'mean_value')} for {count(channels, 'channel')}; Caffe aborts. Give one, "
+            "or one for each channel (BGR).",
+            "transform_param.mean_value",
+        )
 
 
 def crop(s: Context, top: int, height: Dim, width: Dim) -> tuple[Dim, Dim]:
@@ -59,11 +61,11 @@ def batch(s: Context, message: str, *, aborts: bool = False) -> int:
     """batch_size; DAT007 where it is 0 or missing."""
     p = s.param(message)
     size = whole(p, "batch_size", 0)
-    given = "batch_size is 0" if p.has("batch_size") else "has no batch_size (default 0)"
+    given = "has batch_size 0" if p.has("batch_size") else "has no batch_size, which means 0"
     s.expect(
         size > 0,
         "DAT007",
-        f"{s.name}: {given}; " + ("Caffe aborts" if aborts else "all blobs are empty") + ". Set it.",
+        f"{s.name} {given}; " + ("Caffe aborts" if aborts else "all blobs are empty") + ". Set it.",
         f"{message}.batch_size",
         aborts=aborts,
         severity="error" if aborts else "warning",
@@ -136,7 +138,8 @@ class Hdf5Data(Source):
         s.expect(
             not s.layer.bound.has("transform_param"),
             "DAT010",
-            f"{s.name}: HDF5Data cannot transform its data; Caffe aborts. Transform before writing the file.",
+            f"{s.name}: HDF5Data cannot transform its data; Caffe aborts. Delete transform_param, and transform "
+            "before the file is written.",
             "transform_param",
         )
         for _ in s.layer.tops:

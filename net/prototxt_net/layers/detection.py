@@ -49,7 +49,7 @@ def _check_variance(s: Context, p: Bound) -> None:
     s.expect(
         len(variance) in (0, 1, 4) and all(value > 0 for value in variance),
         "SHP024",
-        f"{s.name}: variance must be given once or four times and be positive; Caffe aborts.",
+        f"{s.name}: variance must be given once or four times and be positive; Caffe aborts. Correct it.",
         "prior_box_param.variance",
     )
 
@@ -77,7 +77,7 @@ class PriorBox(LayerType):
         s.require(
             bool(smallest) and all(size > 0 for size in smallest),
             "SHP024",
-            f"{s.name} needs at least one min_size, and each must be positive; Caffe aborts.",
+            f"{s.name} needs at least one min_size, and each must be positive; Caffe aborts. Give it.",
             f"{message}.min_size",
         )
         s.require(
@@ -85,7 +85,7 @@ class PriorBox(LayerType):
             or (len(largest) == len(smallest) and all(a > b for a, b in zip(largest, smallest, strict=True))),
             "SHP024",
             f"{s.name}: each max_size must exceed its min_size, one for one ({len(smallest)} min_size, {len(largest)} "
-            "max_size); Caffe aborts.",
+            "max_size); Caffe aborts. Correct them.",
             f"{message}.max_size",
         )
         _check_variance(s, p)
@@ -169,7 +169,8 @@ class MultiBoxLoss(LayerType):
         s.expect(
             p.get("conf_loss_type") != "SOFTMAX" or background < classes,
             "SHP024",
-            f"{s.name}: background_label_id {background} is not below num_classes {classes}; Caffe aborts.",
+            f"{s.name}: background_label_id {background} is not less than num_classes {classes}; Caffe aborts. "
+            "Correct one of them.",
             f"{message}.background_label_id",
         )
         self._check_mining(s, p)
@@ -178,8 +179,8 @@ class MultiBoxLoss(LayerType):
             s.require(
                 same(a[0], b[0]),
                 "SHP022",
-                f"{s.name}: location {text(a)} and confidence {text(b)} differ in their number of samples; Caffe "
-                "aborts.",
+                f"{s.name}: location {s.shown(0)} and confidence {s.shown(1)} differ in their number of samples; Caffe "
+                "aborts. Take both from one batch.",
                 "bottom.1",
             )
         _check_heads(s, p)
@@ -236,13 +237,13 @@ class DetectionOutput(LayerType):
         s.expect(
             threshold is None or threshold >= 0,
             "SHP024",
-            f"{s.name}: nms_threshold {threshold} must not be negative; Caffe aborts.",
+            f"{s.name}: nms_threshold {threshold} must not be negative; Caffe aborts. Correct it.",
             f"{message}.nms_param.nms_threshold",
         )
         s.expect(
             eta is None or 0 < eta <= 1,
             "SHP024",
-            f"{s.name}: eta {eta} must lie in (0, 1]; Caffe aborts.",
+            f"{s.name}: eta {eta} must lie in (0, 1]; Caffe aborts. Correct it.",
             f"{message}.nms_param.eta",
         )
         a, b = s.bottom(0), s.bottom(1)
@@ -250,8 +251,8 @@ class DetectionOutput(LayerType):
             s.require(
                 same(a[0], b[0]),
                 "SHP022",
-                f"{s.name}: location {text(a)} and confidence {text(b)} differ in their number of samples; Caffe "
-                "aborts.",
+                f"{s.name}: location {s.shown(0)} and confidence {s.shown(1)} differ in their number of samples; Caffe "
+                "aborts. Take both from one batch.",
                 "bottom.1",
             )
         _check_heads(s, p)
@@ -287,7 +288,7 @@ class DetectionEvaluate(LayerType):
             s.expect(
                 None if shape is None else _is_table(shape, width),
                 "SHP024",
-                f"{s.name}: bottom[{index}] must be (1, 1, rows, {width}), it is {text(shape)}; Caffe aborts.",
+                f"{s.name}: {s.shown(index)} must be (1, 1, rows, {width}); Caffe aborts. Reshape it.",
                 f"bottom.{index}",
             )
         # one row for each class but the background, then one for each detection; at set-up all of them count

@@ -45,7 +45,7 @@ def check_filler(s: Context, what: str, shape: Shape | None, path: str) -> None:
             False,
             "INI007",
             f"{s.name}: filler `{kind}` is unknown in {s.dialect}; Caffe aborts. "
-            + (f"Did you mean `{near}`?" if near else f"It has {', '.join(names)}."),
+            + (f"Did you mean `{near}`?" if near else f"Use one of {', '.join(names)}."),
             f"{path}.type",
             data={"near": near},
         )

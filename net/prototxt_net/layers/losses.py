@@ -1,15 +1,14 @@
-"""Losses and Accuracy. Every loss top is a scalar; a loss weight of 1 on the first top is implied."""
+"""Losses over scores and labels, and Accuracy. Every loss top is a scalar; a loss weight of 1 on it is implied."""
 
 from __future__ import annotations
 
 from prototxt_net.layers.base import Context, LayerType, layer, whole
-from prototxt_net.layers.fillers import filled
 from prototxt_net.layers.reducing import softmax_axis
-from prototxt_net.layers.sizes import count, equal_counts
-from prototxt_net.shape import Dim, Shape, product, same, text
+from prototxt_net.layers.sizes import equal_counts
+from prototxt_net.shape import Shape, product, same
 
 
-class _Loss(LayerType):
+class Loss(LayerType):
     """Two bottoms with equally many samples, one scalar top."""
 
     bottoms = (2, 2)
@@ -29,6 +28,11 @@ class _Loss(LayerType):
         """The layer's own CHECKs."""
 
 
+def both(s: Context) -> str:
+    """The first two bottoms for a message: `'fc8' (64x10) and 'label' (64)`."""
+    return f"{s.shown(0)} and {s.shown(1)}"
+
+
 def same_samples(s: Context, code: str) -> None:
     """LossLayer::Reshape: bottom[0].shape(0) == bottom[1].shape(0)."""
     a, b = s.bottom(0), s.bottom(1)
@@ -37,14 +41,15 @@ def same_samples(s: Context, code: str) -> None:
     s.require(
         bool(a) and bool(b),
         code,
-        f"{s.name} needs a batch axis, got {text(a)} and {text(b)}; Caffe aborts because a scalar has no axis 0.",
+        f"{s.name} reads {s.shown(0)} and {s.shown(1)}; Caffe aborts because a scalar has no batch axis. Read another "
+        "blob.",
         "bottom.0" if not a else "bottom.1",
     )
     s.require(
         same(a[0], b[0]),
         code,
-        f"{s.name}: bottom[0] {text(a)} has {a[0]} samples and bottom[1] {text(b)} has {b[0]}; Caffe aborts because "
-        "the first sizes must be equal.",
+        f"{s.name}: {s.shown(0)} holds {a[0]} samples and {s.shown(1)} holds {b[0]}; Caffe aborts because the first "
+        "sizes must be equal. Take both from one batch.",
         "bottom.1",
     )
 
@@ -55,17 +60,18 @@ def labels_fit(s: Context, axis: int | None, code: str) -> None:
     if scores is None or labels is None or axis is None:
         return
     positions: Shape = (*scores[:axis], *scores[axis + 1 :])
+    way = "Give one for each." if len(scores) > 2 else "Take both from one batch."
     s.require(
         equal_counts(positions, labels),
         code,
-        f"{s.name}: scores {text(scores)} need {product(positions)} labels (one for each position), {text(labels)} "
-        f"holds {product(labels)}; Caffe aborts. (N, C, H, W) needs N*H*W labels.",
+        f"{s.name}: the scores {s.shown(0)} need {product(positions)} labels, one for each position, and {s.shown(1)} "
+        f"holds {product(labels)}; Caffe aborts. {way}",
         "bottom.1",
     )
 
 
 @layer("SoftmaxWithLoss")
-class SoftmaxWithLoss(_Loss):
+class SoftmaxWithLoss(Loss):
     """Softmax and the logarithm of the right class in one layer."""
 
     code = "SHP020"
@@ -103,7 +109,7 @@ class SoftmaxWithLossOhem(SoftmaxWithLoss):
 
 
 @layer("SigmoidCrossEntropyLoss")
-class SigmoidCrossEntropyLoss(_Loss):
+class SigmoidCrossEntropyLoss(Loss):
     """Cross entropy of independent yes/no outputs."""
 
     summary = (
@@ -118,50 +124,13 @@ class SigmoidCrossEntropyLoss(_Loss):
         s.expect(
             equal_counts(a, b),
             "SHP022",
-            f"{s.name} needs one target for each score, got {text(a)} and {text(b)}; Caffe aborts.",
+            f"{s.name} needs one target for each score; Caffe aborts because {both(s)} differ. Make them equal.",
             "bottom.1",
         )
 
 
-@layer("EuclideanLoss")
-class EuclideanLoss(_Loss):
-    """Half the mean squared distance."""
-
-    summary = "Half the squared difference of its bottoms, summed and divided by the batch size: for regression."
-    formula = "loss = sum of (a - b)^2 / (2 * N)"
-
-    def check(self, s: Context) -> None:
-        """Equal sizes for each sample."""
-        _same_sample_size(s)
-
-
-def _same_sample_size(s: Context) -> None:
-    a, b = s.bottom(0), s.bottom(1)
-    if a is None or b is None:
-        return
-    s.expect(
-        equal_counts(a[1:], b[1:]),
-        "SHP022",
-        f"{s.name} needs equally many values for each sample, got {text(a)} and {text(b)}; Caffe aborts. Make them "
-        "equal.",
-        "bottom.1",
-    )
-
-
-@layer("L1Loss", dialects=("nvidia-0.15", "nvidia-0.16", "nvidia-0.17", "jacinto-0.17"))
-class L1Loss(_Loss):
-    """Mean absolute difference."""
-
-    summary = "The absolute difference of its bottoms, summed and divided by the batch size."
-    formula = "loss = sum of |a - b| / N"
-
-    def check(self, s: Context) -> None:
-        """Equal sizes for each sample."""
-        _same_sample_size(s)
-
-
 @layer("HingeLoss")
-class HingeLoss(_Loss):
+class HingeLoss(Loss):
     """One-versus-all hinge."""
 
     summary = "One-versus-all hinge loss: each score should be at least 1 on its side of 0. norm L2 squares the excess."
@@ -169,7 +138,7 @@ class HingeLoss(_Loss):
 
 
 @layer("MultinomialLogisticLoss")
-class MultinomialLogisticLoss(_Loss):
+class MultinomialLogisticLoss(Loss):
     """The logarithm of given probabilities."""
 
     summary = (
@@ -181,22 +150,24 @@ class MultinomialLogisticLoss(_Loss):
     def check(self, s: Context) -> None:
         """Labels (N, 1, 1, 1)."""
         labels = s.bottom(1)
-        _flat_labels(s, labels, 1)
+        flat_labels(s, labels, 1)
 
 
-def _flat_labels(s: Context, labels: Shape | None, index: int) -> None:
+def flat_labels(s: Context, labels: Shape | None, index: int) -> None:
+    """A label for each sample and nothing spatial: (N), (N, 1, 1, 1)."""
     if labels is None:
         return
     s.expect(
         len(labels) <= 4 and all(not isinstance(dim, int) or dim == 1 for dim in labels[1:]),
         "SHP022",
-        f"{s.name} needs one label for each sample, bottom[{index}] is {text(labels)}; Caffe aborts.",
+        f"{s.name} needs one label for each sample, of the shape (N) or (N, 1, 1, 1); Caffe aborts because of "
+        f"{s.shown(index)}. Reshape it.",
         f"bottom.{index}",
     )
 
 
 @layer("InfogainLoss")
-class InfogainLoss(_Loss):
+class InfogainLoss(Loss):
     """SoftmaxWithLoss with a matrix of costs."""
 
     bottoms = (2, 3)
@@ -242,123 +213,11 @@ class InfogainLoss(_Loss):
         s.expect(
             equal_counts(matrix, (classes, classes)),
             "SHP022",
-            f"{s.name}: {classes} classes need a matrix of {product((classes, classes))} values, bottom[2] is "
-            f"{text(matrix)}; Caffe aborts.",
+            f"{s.name}: {classes} classes need a matrix of {product((classes, classes))} values, not {s.shown(2)}; "
+            "Caffe "
+            "aborts. Give a row and a column for each class.",
             "bottom.2",
         )
-
-
-@layer("ContrastiveLoss")
-class ContrastiveLoss(_Loss):
-    """Pulls similar pairs together, pushes others apart."""
-
-    bottoms = (3, 3)
-    summary = (
-        "For pairs of feature vectors: pulls those with label 1 together and pushes the others at least `margin` apart."
-    )
-    formula = "loss = sum of (similar ? d^2 : max(margin - d, 0)^2) / (2 * N)"
-
-    def check(self, s: Context) -> None:
-        """Equal channels, nothing spatial, one label a pair."""
-        a, b, labels = s.bottom(0), s.bottom(1), s.bottom(2)
-        if a is not None and b is not None:
-            flat = all(not isinstance(dim, int) or dim == 1 for shape in (a, b) for dim in shape[2:])
-            s.expect(
-                False if not flat or len(a) > 4 or len(b) > 4 else same(_channels(a), _channels(b)),
-                "SHP022",
-                f"{s.name} needs two vectors (N, C) of one size, got {text(a)} and {text(b)}; Caffe aborts.",
-                "bottom.1",
-            )
-        _flat_labels(s, labels, 2)
-
-
-def _channels(shape: Shape) -> Dim:
-    return shape[1] if len(shape) > 1 else 1
-
-
-class _SmoothL1(_Loss):
-    summary = "Squared error near 0, absolute error beyond: a regression loss that outliers do not dominate."
-    formula = "loss = sum of (|d| < 1 ? 0.5 * d^2 : |d| - 0.5) / N, d = a - b"
-
-    def check(self, s: Context) -> None:
-        """Channels, height and width of all bottoms are equal."""
-        first = s.bottom(0)
-        for index, other in enumerate(s.bottoms[1:], 1):
-            if first is None or other is None:
-                continue
-            s.expect(
-                equal_counts(first[1:], other[1:]),
-                "SHP022",
-                f"{s.name}: bottoms 0 and {index} are {text(first)} and {text(other)}; Caffe aborts because they must "
-                "be equal.",
-                f"bottom.{index}",
-            )
-
-
-@layer("SmoothL1Loss", dialects=("ssd", "nvidia-0.17", "mobilenet-yolo", "jacinto-0.17"))
-class SmoothL1LossSsd(_SmoothL1):
-    """SSD's: two bottoms, although three are declared (measured)."""
-
-
-@layer("SmoothL1Loss")
-class SmoothL1LossRcnn(_SmoothL1):
-    """The R-CNN forks': weights as further bottoms, and no implied loss weight."""
-
-    bottoms = (2, 4)
-    tops = (1, 2)
-    loss = False
-
-
-@layer("SmoothL1Loss", dialects=("faster-rcnn", "py-faster-rcnn", "pvanet"))
-class SmoothL1LossFaster(SmoothL1LossRcnn):
-    """With sigma; inner and outer weights come together."""
-
-    tops = (1, 1)
-
-    def check(self, s: Context) -> None:
-        """Two bottoms or four (measured on faster-rcnn)."""
-        s.require(
-            len(s.layer.bottoms) != 3,
-            "SHP001",
-            f"{s.name} has 3 bottoms; Caffe aborts because inner and outer weights must both be given. Give 2 or 4.",
-            "bottom.2",
-        )
-        super().check(s)
-
-
-@layer("SmoothL1LossOHEM")
-class SmoothL1LossOhem(_SmoothL1):
-    """With the loss of each position as a second top; no implied loss weight."""
-
-    bottoms = (2, 3)
-    tops = (1, 2)
-    loss = False
-
-    def set_up(self, s: Context) -> None:
-        """A scalar and (N, 1, H, W)."""
-        super().set_up(s)
-        first = s.bottom(0)
-        s.top(None if first is None or len(first) != 4 else (first[0], 1, *first[2:]))
-
-
-@layer("CenterLoss")
-class CenterLoss(_Loss):
-    """Pulls features to the centre of their class."""
-
-    summary = "Pulls the features of each class towards a learned centre."
-    formula = "loss = sum of |x - center[label]|^2 / (2 * N)"
-
-    def check(self, s: Context) -> None:
-        """Centres (num_output, K)."""
-        p = s.param("center_loss_param")
-        if not p.type.fields:
-            return
-        first = s.bottom(0)
-        axis = s.axis(whole(p, "axis", 1), first, at="center_loss_param.axis")
-        features = None if first is None or axis is None else count(first, axis)
-        outputs = whole(p, "num_output", 0)
-        filled(s, "center", None if features is None else (outputs, features), "center_loss_param.center_filler")
-        _flat_labels(s, s.bottom(1), 1)
 
 
 @layer("Accuracy")
@@ -385,7 +244,8 @@ class Accuracy(LayerType):
             s.require(
                 n != 0,
                 "SHP021",
-                f"{s.name}: its labels {text(labels)} are empty and Caffe divides by their number: the process dies.",
+                f"{s.name}: its labels {s.shown(1)} are empty and Caffe divides by their number: the process dies. "
+                "Give it labels.",
                 "bottom.1",
             )
         labels_fit(s, axis, "SHP021")
@@ -394,7 +254,7 @@ class Accuracy(LayerType):
         s.expect(
             not isinstance(classes, int) or top_k <= classes,
             "SHP021",
-            f"{s.name}: top_k {top_k} exceeds the {classes} classes of {text(scores)}; Caffe aborts. Lower it.",
+            f"{s.name}: top_k {top_k} exceeds the {classes} classes of {s.shown(0)}; Caffe aborts. Lower it.",
             "accuracy_param.top_k",
             data={"classes": classes},
         )

@@ -63,7 +63,7 @@ class Mvn(LayerType):
         s.require(
             None if shape is None else len(shape) <= 4,
             "SHP024",
-            f"{s.name} takes blobs of at most 4 axes, its bottom is {text(shape)}; Caffe aborts.",
+            f"{s.name} takes blobs of at most 4 axes, its bottom is {text(shape)}; Caffe aborts. Reshape it.",
             "bottom",
         )
         s.top(None if shape is None else (*shape, *([1] * (4 - len(shape)))))
@@ -90,7 +90,7 @@ class Normalize(LayerType):
         s.require(
             None if shape is None else len(shape) >= 2,
             "SHP024",
-            f"{s.name} needs at least 2 axes (N, C), its bottom is {text(shape)}; Caffe aborts.",
+            f"{s.name} needs at least 2 axes (N, C), its bottom has the shape {text(shape)}; Caffe aborts. Reshape it.",
             "bottom",
         )
         blob = () if p.get("channel_shared") else None if shape is None else (shape[1],)
@@ -111,7 +111,7 @@ class Grn(LayerType):
         s.expect(
             bias is None or bias >= 0,
             "SHP024",
-            f"{s.name}: bias {bias} must not be negative; Caffe aborts.",
+            f"{s.name}: bias {bias} must not be negative; Caffe aborts. Correct it.",
             "grn_param.bias",
         )
         s.top(s.bottom())

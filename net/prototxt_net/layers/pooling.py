@@ -131,7 +131,9 @@ class Pooling(LayerType):
         s.require(
             0 not in shape[2:],
             "SHP010",
-            f"{s.name}: global_pooling over an empty map ({text(shape)}); Caffe aborts because the kernel is 0.",
+            f"{s.name}: global_pooling over an empty map ({text(shape)}); Caffe aborts because the kernel is 0. "
+            "Enlarge the "
+            "input.",
             P,
         )
         for _ in range(max(1, len(s.layer.tops))):
@@ -204,7 +206,8 @@ class SpatialPyramidPooling(LayerType):
         s.require(
             len(shape) == 4 and 0 not in shape[2:],
             "SHP010",
-            f"{s.name} pools non-empty blobs of 4 axes (N, C, H, W), its bottom is {text(shape)}; Caffe aborts.",
+            f"{s.name} pools non-empty blobs of 4 axes (N, C, H, W), its bottom is {text(shape)}; Caffe aborts. "
+            "Reshape it.",
             "bottom",
         )
         if height == 1:

@@ -51,8 +51,8 @@ class _Recurrent(LayerType):
             s.expect(
                 same_shape(given, state),
                 "SHP024",
-                f"{s.name}: the first state in bottom {2 + static + index} is {text(given)}, it must be {text(state)}; "
-                "Caffe aborts.",
+                f"{s.name}: the first state {s.shown(2 + static + index)} must be "
+                f"{text(state)}; Caffe aborts. Reshape it.",
                 f"bottom.{2 + static + index}",
             )
         s.top((time, samples, outputs))
@@ -71,7 +71,7 @@ class _Recurrent(LayerType):
         s.require(
             None if cont is None else len(cont) == 2,
             "SHP024",
-            f"{s.name}: the markers in bottom[1] must be (T, N), they are {text(cont)}; Caffe aborts.",
+            f"{s.name}: the markers must be (T, N); Caffe aborts because of {s.shown(1)}. Reshape them.",
             "bottom.1",
         )
         if x is not None and cont is not None:
@@ -86,7 +86,7 @@ class _Recurrent(LayerType):
             s.require(
                 bool(extra) and same(x[1], extra[0]) is not False,
                 "SHP024",
-                f"{s.name}: the static input {text(extra)} must have N = {x[1]} first; Caffe aborts.",
+                f"{s.name}: the static input {text(extra)} must have N = {x[1]} first; Caffe aborts. Reshape it.",
                 "bottom.2",
             )
 
@@ -170,8 +170,9 @@ class LstmUnit(LayerType):
             s.expect(
                 fits,
                 "SHP024",
-                f"{s.name} needs (1, N, D), (1, N, 4D) and (1, N), got {text(memory)}, {text(gates)} and {text(cont)}; "
-                "Caffe aborts.",
+                f"{s.name} needs (1, N, D), (1, N, 4D) and (1, N); Caffe aborts because of {text(memory)}, "
+                f"{text(gates)} "
+                f"and {text(cont)}. Reshape them.",
                 "bottom",
             )
         s.top(memory)

@@ -45,7 +45,7 @@ class ArgMax(LayerType):
         s.require(
             top_k >= 1,
             "SHP024",
-            f"{s.name}: top_k {top_k} must be at least 1; Caffe aborts.",
+            f"{s.name}: top_k {top_k} must be at least 1; Caffe aborts. Correct it.",
             "argmax_param.top_k",
         )
         axis = s.axis(whole(p, "axis", 0), shape, at="argmax_param.axis") if p.has("axis") else None

@@ -66,7 +66,7 @@ class PsRoiPooling(LayerType):
                 same(maps[1], outputs * group * group),
                 "SHP024",
                 f"{s.name}: output_dim {outputs} with group_size {group} needs {outputs * group * group} channels, "
-                f"{text(maps)} has {maps[1]}; Caffe aborts.",
+                f"{text(maps)} has {maps[1]}; Caffe aborts. Change num_output of the layer that makes them.",
                 f"{message}.output_dim",
             )
         if regions:
@@ -175,7 +175,9 @@ class SegAccuracy(LayerType):
             s.expect(
                 False if False in verdicts else None,
                 "SHP021",
-                f"{s.name} needs labels (N, 1, H, W) for scores {text(scores)}, got {text(labels)}; Caffe aborts.",
+                f"{s.name} needs labels (N, 1, H, W) for the scores {s.shown(0)}; Caffe aborts because of "
+                f"{s.shown(1)}. "
+                "Make the sizes equal.",
                 "bottom.1",
             )
         s.top((1, 1, 1, 3))

@@ -55,7 +55,7 @@ class Reshape(LayerType):
         s.require(
             dims.count(-1) <= 1,
             "SHP016",
-            f"{s.name}: the new shape has {dims.count(-1)} sizes -1; Caffe aborts. Only one can be computed.",
+            f"{s.name}: the new shape has {dims.count(-1)} sizes -1; Caffe aborts. Keep one: only one can be computed.",
             at,
         )
         shape = s.bottom()
@@ -138,7 +138,7 @@ class Permute(LayerType):
         s.require(
             len(set(order)) == len(order),
             "SHP008",
-            f"{s.name}: order {_list(order)} names an axis twice; Caffe aborts.",
+            f"{s.name}: order {_list(order)} names an axis twice; Caffe aborts. Name each axis once.",
             "permute_param.order",
         )
         shape = s.bottom()
@@ -187,7 +187,7 @@ class Crop(LayerType):
         s.require(
             len(like) >= len(shape),
             "SHP017",
-            f"{s.name}: crops {text(shape)} like {text(like)}, which has fewer axes; Caffe aborts.",
+            f"{s.name}: crops {text(shape)} like {text(like)}, which has fewer axes; Caffe aborts. Reshape one.",
             "bottom.1",
         )
         if len(offsets) <= 1:

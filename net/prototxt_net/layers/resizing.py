@@ -53,7 +53,7 @@ class UpsampleSegnet(LayerType):
             s.require(
                 high > 1 and wide > 1,
                 "SHP024",
-                f"{s.name}: upsample_h {high} and upsample_w {wide} must be more than 1; Caffe aborts.",
+                f"{s.name}: upsample_h {high} and upsample_w {wide} must be more than 1; Caffe aborts. Correct it.",
                 f"{at}.upsample_h",
             )
             s.top((*shape[:2], high, wide))
@@ -69,21 +69,22 @@ class UpsampleSegnet(LayerType):
         s.require(
             min(scale) > 1,
             "SHP024",
-            f"{s.name}: the scale {text(scale)} must be more than 1; Caffe aborts.",
+            f"{s.name}: the scale {text(scale)} must be more than 1; Caffe aborts. Correct it.",
             f"{at}.scale",
         )
         cut = bool(p.get("pad_out_h")), bool(p.get("pad_out_w"))
         s.require(
             all(scale[i] == 2 or not cut[i] for i in (0, 1)),
             "SHP024",
-            f"{s.name}: pad_out works with scale 2 only; Caffe aborts.",
+            f"{s.name}: pad_out works with scale 2 only; Caffe aborts. Delete it, or use scale 2.",
             f"{at}.pad_out_h" if cut[0] else f"{at}.pad_out_w",
         )
         if mask is not None and len(mask) == 4:
             s.expect(
                 equal_counts(shape, mask) is not False,
                 "SHP013",
-                f"{s.name}: {text(shape)} and its mask {text(mask)} must have one shape; Caffe aborts.",
+                f"{s.name}: {text(shape)} and its mask {text(mask)} must have one shape; Caffe aborts. Take "
+                "the mask of the pooling that made this size.",
                 "bottom.1",
             )
         sizes = [product((shape[2 + i], scale[i])) for i in (0, 1)]
@@ -121,7 +122,7 @@ class Interp(LayerType):
         s.require(
             begin <= 0 and end <= 0,
             "SHP024",
-            f"{s.name}: pad_beg {begin} and pad_end {end} can only crop (0 or less); Caffe aborts.",
+            f"{s.name}: pad_beg {begin} and pad_end {end} can only crop (0 or less); Caffe aborts. Correct it.",
             "interp_param.pad_beg" if begin > 0 else "interp_param.pad_end",
         )
         shrink, zoom = p.has("shrink_factor"), p.has("zoom_factor")
@@ -129,7 +130,7 @@ class Interp(LayerType):
         s.require(
             shrink or zoom or sized,
             "SHP024",
-            f"{s.name}: needs shrink_factor, zoom_factor, or height and width; Caffe aborts.",
+            f"{s.name} has no shrink_factor, zoom_factor, or height and width; Caffe aborts. Give one of them.",
             "interp_param",
         )
         factors = whole(p, "shrink_factor", 0), whole(p, "zoom_factor", 0)
@@ -137,7 +138,7 @@ class Interp(LayerType):
             s.require(
                 not written or factor >= 1,
                 "SHP024",
-                f"{s.name}: {field} {factor} must be 1 or more; Caffe aborts.",
+                f"{s.name}: {field} {factor} must be 1 or more; Caffe aborts. Correct it.",
                 f"interp_param.{field}",
             )
         shape = s.bottom()
@@ -147,7 +148,7 @@ class Interp(LayerType):
             s.require(
                 whole(p, "height", 0) > 0 and whole(p, "width", 0) > 0,
                 "SHP024",
-                f"{s.name}: height and width must be positive; Caffe aborts.",
+                f"{s.name}: height and width must be positive; Caffe aborts. Correct it.",
                 "interp_param.height",
             )
             s.top((*shape[:2], whole(p, "height", 0), whole(p, "width", 0)))

@@ -15,7 +15,7 @@ def _operand_shape(s: Context, message: str) -> Shape | None:
     s.require(
         num_axes >= -1,
         "SHP019",
-        f"{s.name}: num_axes {num_axes} must be -1 (to the end) or more; Caffe aborts.",
+        f"{s.name}: num_axes {num_axes} must be -1 (to the end) or more; Caffe aborts. Correct it.",
         f"{message}.num_axes",
     )
     axis = s.axis(whole(p, "axis", 1), shape, at=f"{message}.axis")
@@ -112,13 +112,13 @@ class Axpy(LayerType):
             s.expect(
                 False if False in (same(a[0], x[0]), same(a[1], x[1])) else None,
                 "SHP019",
-                f"{s.name}: factors {text(a)} and {text(x)} must agree on axes 0 and 1; Caffe aborts.",
+                f"{s.name}: factors {text(a)} and {text(x)} must agree on axes 0 and 1; Caffe aborts. Reshape one.",
                 "bottom",
             )
         s.expect(
             same_shape(x, z),
             "SHP013",
-            f"{s.name}: adds {text(x)} and {text(z)}; Caffe aborts because the shapes must be equal.",
+            f"{s.name}: adds {text(x)} and {text(z)}; Caffe aborts because the shapes must be equal. Make them equal.",
             "bottom.2",
         )
         s.top(x)

@@ -83,7 +83,7 @@ def _sizes(
         s.require(
             not p.has(field),
             code,
-            f"{s.name}: has {field} and {written}; Caffe aborts because it takes one form only. Keep one.",
+            f"{s.name} has {field} and {written}; Caffe aborts because it takes one form only. Keep one.",
             f"{P}.{field}",
         )
         return whole(p, pair[0], 0), whole(p, pair[1], 0)
@@ -91,7 +91,7 @@ def _sizes(
     good = len(values) in (1, spatial) or (not values and default is not None)
     if not values and default is None:
         other = f", or `{pair[0]}` and `{pair[1]}`" if pair else ""
-        message = f"{s.name}: has no {field}; Caffe aborts. Give `{field}`{other}."
+        message = f"{s.name} has no {field}; Caffe aborts. Give `{field}`{other}."
     else:
         message = (
             f"{s.name}: {field} is given {len(values)} times for {spatial} spatial axes; Caffe aborts. Give it once, "

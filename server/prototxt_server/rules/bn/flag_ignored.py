@@ -84,13 +84,14 @@ class FlagIgnored(Rule):
         # Beside a TRAIN net, `false` is a habit (NVIDIA's own recipes have it), and what happens is what is wanted.
         habit = not flag and len(against) < len(places)
         kept = "use batch statistics and overwrite the stored ones" if flag else "use the stored statistics"
+        advice = "Write `phase: TEST` in the layer to use the stored ones." if flag else "Delete it."
         then = f"in {' and '.join(against)} it goes on to {kept}"
         if flag and trainable(net) and any(behind_frozen_layer(n, at) for n, at in places):
             then += ", although everything around it is frozen"
         return self.at(
             node,
             f"'{node.name}': {net.dialect} decides by the phase alone and does not read use_global_stats: "
-            f"{str(flag).lower()}; {then}" + (", as it should. Delete the line." if habit else "."),
+            f"{str(flag).lower()}; {then}" + (", as it should. Delete the line." if habit else f". {advice}"),
             FLAG,
             severity="hint" if habit else "warning",
             phases=tuple(against),

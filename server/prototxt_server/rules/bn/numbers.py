@@ -177,24 +177,24 @@ class FractionRange(LayerRule):
             severity: Severity = "warning"
             new = ""
             if value < 0 or value > 1:
-                why = "it must lie between 0 and 1, otherwise the averages diverge"
+                why = "the averages diverge. Write a number between 0 and 1, such as 0.999"
             elif value == 1:
                 never = own in ("N15", "N16", "YX")
                 severity = "warning" if never else "info"
                 why = (
-                    "the stored statistics never change"
+                    "the stored statistics never change. Write a number below 1, such as 0.999"
                     if never
-                    else "the stored statistics are the plain average of all"
+                    else "the stored statistics are the plain average over all batches"
                 )
             elif value == 0:
-                why = "only the last batch is stored"
+                why = "only the last batch is stored. Write a number near 1, such as 0.999"
             else:
                 new = f"{round(1 - value, 9):g}"
-                why = f"it is the weight of the OLD value, unlike the momentum of other frameworks; {new} was meant?"
+                why = f"it is the weight of the OLD value, unlike the momentum of other frameworks. Did you mean {new}?"
             path = f"{_message(layer.definition)}.{field}"
             yield self.at(
                 layer,
-                f"'{layer.name}': {field} is {value:g}: {why}.",
+                f"'{layer.name}' has {field} {value:g}: {why}" + ("" if new else "."),
                 path,
                 severity=severity,
                 fix=fix("unsafe", f"Write {new}", put(analysis.file, layer, path, new)) if new else None,

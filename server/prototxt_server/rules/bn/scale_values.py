@@ -120,10 +120,7 @@ def _verdict(end: str, learns: bool) -> tuple[Severity, str]:
     if end == "added":
         return "info", ": the branch that it ends starts switched off, which may be meant."
     if end == "dead":
-        return (
-            "error",
-            "; the ReLU behind it then blocks every gradient: no layer from here to the data can ever learn.",
-        )
+        return "error", "; the ReLU behind it then blocks every gradient: no layer up to this one can ever learn."
     return "warning", "."
 
 

@@ -63,7 +63,7 @@ class GaussianStdDefault(Rule):
             yield self.at(
                 node,
                 f"'{node.name}': std defaults to 1, so the activations grow by the root of the number of "
-                f"inputs{grows} and the loss saturates (87.3365). Give std, or use msra.",
+                f"inputs{grows} and the loss saturates (87.3365). Write `std: 0.01`, or use msra.",
                 path,
                 fix=fix("unsafe", "Write std: 0.01", put(net.file, node, f"{path}.std", "0.01")),
             )

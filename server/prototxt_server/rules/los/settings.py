@@ -285,7 +285,7 @@ class SoftmaxAxis(ProblemRule):
                 continue
             message = (
                 f"'{node.name}' normalises over axis {axis} (size {blob.shape[axis]}), not over the {blob.shape[1]} "
-                "channels."
+                "channels. Use axis 1."
             )
             yield self.at(node, message, "softmax_param.axis", severity="warning", fix=self._fix(node))
 

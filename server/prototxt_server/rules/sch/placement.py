@@ -223,8 +223,7 @@ class MissingName(LayerRule):
             return
         message = (
             "a layer without a name cannot be found by weight loading, by the test net that takes the trained "
-            "weights, or "
-            "in logs. Name it."
+            "weights, or in logs. Give it a name."
         )
         entry = layer.bound.entry("type")
         fix = None

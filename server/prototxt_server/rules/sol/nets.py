@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from prototxt_net.finding import Finding
 from prototxt_net.message import Bound
+from prototxt_net.words import count
 from prototxt_server.rules.base import Example, rule
 from prototxt_server.rules.sol.common import SolverRule, number, solver
 
@@ -56,7 +57,8 @@ class TrainNetCount(SolverRule):
         yield self.on(
             analysis,
             given[1] if given else "net",
-            f"{what}; Caffe needs exactly one of {', '.join(_TRAINING)} and aborts.",
+            f"{what}; Caffe needs exactly one of {', '.join(_TRAINING)} and aborts. "
+            f"{'Keep one' if given else 'Add one'}.",
             aborts=True,
         )
 
@@ -94,7 +96,8 @@ class TestIterCount(SolverRule):
             yield self.on(
                 analysis,
                 "test_iter" if given else "test_net",
-                f"{given} test_iter for {listed} test nets: Caffe aborts. Give one for each test net, in order.",
+                f"{count(given, 'test_iter value')} for {count(listed, 'test net')}: Caffe aborts. Give one for each "
+                "test net, in order.",
                 aborts=True,
             )
             return
@@ -103,7 +106,8 @@ class TestIterCount(SolverRule):
             yield self.on(
                 analysis,
                 "test_state",
-                f"{states} test_state for {instances(root)} test nets: Caffe aborts. Give none, or one for each.",
+                f"{count(states, 'test_state block')} for {count(instances(root), 'test net')}: Caffe aborts. Give "
+                "none, or one for each.",
                 aborts=True,
             )
 

@@ -62,7 +62,7 @@ class UnknownPolicy(SolverRule):
             return
         near = nearest(policy, known) if policy else ""
         what = f"lr_policy `{policy}` is unknown in {analysis.file.dialect}" if policy else "there is no lr_policy"
-        hint = f" Did you mean `{near}`?" if near else f" It has {', '.join(known)}."
+        hint = f" Did you mean `{near}`?" if near else f" Use one of {', '.join(known)}."
         yield self.on(
             analysis,
             "lr_policy",

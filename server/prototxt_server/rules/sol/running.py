@@ -54,7 +54,8 @@ class MomentumConflict(SolverRule):
             yield self.on(
                 analysis,
                 "rms_decay",
-                f"rms_decay must be at least 0 and less than 1, not {number(root, 'rms_decay'):g}; Caffe aborts.",
+                f"rms_decay must be at least 0 and less than 1, not {number(root, 'rms_decay'):g}; Caffe aborts. Use "
+                "0.99.",
                 aborts=True,
             )
 
@@ -163,7 +164,7 @@ class RegularizationType(SolverRule):
             yield self.on(
                 analysis,
                 "regularization_type",
-                f"regularization_type `{value}` is unknown (L1 or L2); Caffe aborts at the first update.",
+                f"regularization_type `{value}` is unknown; Caffe aborts at the first update. Use L1 or L2.",
                 aborts=True,
                 fix=write(analysis, "unsafe", "regularization_type", f'"{new}"'),
             )

@@ -92,10 +92,7 @@ class SlashComment(SyntaxRule):
 
     def words(self, analysis: Analysis, problem: SyntaxProblem, base: int, text: str) -> str:
         """The message."""
-        return (
-            f"`{text[:2]}` does not start a comment in protobuf text, so Caffe stops reading here. "
-            "Comments start with `#`."
-        )
+        return f"`{text[:2]}` does not start a comment in protobuf text, so Caffe stops reading here. Write `#`."
 
     def cure(self, analysis: Analysis, problem: SyntaxProblem, base: int) -> Fix | None:
         """Replace `//`, or comment out every line of a block."""

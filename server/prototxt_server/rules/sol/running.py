@@ -6,13 +6,19 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from prototxt_net.batchnorm import mode, norms
 from prototxt_net.finding import Finding
 from prototxt_net.message import Bound
+from prototxt_server.linked.states import instances
 from prototxt_server.rules.base import Example, rule
-from prototxt_server.rules.sol.common import SolverRule, erase, kind_of, number, solver, write
+from prototxt_server.rules.bn.nets import trained
+from prototxt_server.rules.sol.common import SolverRule, erase, kind_of, number, related_in, solver, write
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
+    from prototxt_server.linked.model import Linked
+
+GLOBAL = "batch_norm_param { use_global_stats: true }"
 
 
 @rule
@@ -173,23 +179,31 @@ class RegularizationType(SolverRule):
 @rule
 class AverageLoss(SolverRule):
     """## What it does
-    Reports an `average_loss` below 1.
+    Reports an `average_loss` below 1 (an error), and mentions an `iter_size` above 1 for a net whose BatchNorms
+    normalise with each batch (a hint).
 
     ## Why is this bad?
-    Caffe aborts when it makes the solver: it is the number of losses that a displayed one is the mean of.
+    Caffe aborts when it makes the solver: average_loss is the number of losses that a displayed one is the mean of.
+    iter_size adds up the gradients of several batches, but BatchNorm still sees one batch at a time: its statistics are
+    as noisy as with the small batch.
 
     ## Fix safety
-    Safe: without the field the last loss is displayed.
+    Safe: without average_loss the last loss is displayed. There is no fix for iter_size.
     """
 
     code = "SOL012"
     name = "iter-size-average"
     severity = "error"
     fix_safety = "safe"
-    GOOD = (Example(solver(average_loss="20")), Example(solver(iter_size="4")))
+    GOOD = (
+        Example(solver(average_loss="20")),
+        Example(solver(iter_size="4"), files={"train_val.prototxt": trained(GLOBAL)}),
+        Example(solver(iter_size="1"), files={"train_val.prototxt": trained()}),
+    )
     BAD = (
         Example(solver(average_loss="0"), fixed=solver()),
         Example(solver(average_loss="-1", display="100"), fixed=solver(display="100")),
+        Example(solver(iter_size="4"), files={"train_val.prototxt": trained()}),
     )
 
     def check_solver(self, analysis: Analysis, root: Bound) -> Iterable[Finding]:
@@ -201,6 +215,26 @@ class AverageLoss(SolverRule):
                 f"average_loss is {number(root, 'average_loss'):g} and must be at least 1; Caffe aborts. Delete it.",
                 aborts=True,
                 fix=erase(analysis, "safe", "average_loss"),
+            )
+
+    def check_linked(self, analysis: Analysis, linked: Linked) -> Iterable[Finding]:
+        """A BatchNorm in batch mode in the training net."""
+        times = number(analysis.file.root, "iter_size")
+        if times <= 1:
+            return
+        for made in instances(analysis, linked):
+            own = [node for node in norms(made.net) if mode(made.net, node).batch]
+            if made.number >= 0 or not own:
+                continue
+            shape = own[0].bottoms[0].shape if own[0].bottoms and own[0].bottoms[0] is not None else None
+            size = f"batches of {shape[0]}" if shape and isinstance(shape[0], int) else "one batch at a time"
+            yield self.on(
+                analysis,
+                "iter_size",
+                f"iter_size {times:g} adds up gradients, but BatchNorm still sees {size}: its statistics do not "
+                "improve.",
+                severity="hint",
+                related=(related_in(made.link, own[0], f"'{own[0].name}' normalises with the batch"),),
             )
 
 

@@ -84,6 +84,9 @@ def _codes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 )
 @click.option("--statistics", is_flag=True, help="Counts per rule instead of findings.")
 @click.option("--jobs", type=click.IntRange(0), default=0, show_default=True, help="Processes; 0: as many as pay.")
+@click.option(
+    "--no-cache", is_flag=True, help="Judge every file anew (unchanged files are known from the user's cache)."
+)
 @click.option("--stdin-filename", metavar="NAME", help="The name of what `-` reads.")
 @click.option("--forward", "forward", is_flag=True, help="Also run one batch and report the DYN findings.")
 @click.option("--color/--no-color", "colour", default=None, help="Colours (default: on a terminal).")
@@ -132,6 +135,7 @@ def _checked(names: list[str], options: dict[str, Any]) -> list[Checked]:
         unsafe=options["unsafe_fixes"],
         silence=frozenset(failing) if options["add_ignore"] else frozenset(),
         stdin_filename=options["stdin_filename"],
+        cached=not any(options[name] for name in ("no_cache", "fix", "diff", "add_ignore", "forward")),
     )
     try:
         return list(check_all(names, task, options["jobs"], keep=options["forward"]))

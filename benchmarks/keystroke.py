@@ -30,6 +30,7 @@ from lsprotocol import types
 from prototxt_grammar import LineIndex
 from prototxt_server.analysis import Settings, Source
 from prototxt_server.engine import analyze
+from prototxt_server.linked import Reader
 from prototxt_server.lsp import convert
 from prototxt_server.lsp.document import Document
 from prototxt_server.lsp.housekeeping import PAUSE_S, thorough, tidy
@@ -124,11 +125,15 @@ def measured(
     return times
 
 
-def ours(text: str) -> Callable[[Edit, str], object]:
-    """The server's own path, without the pipe: change, analyse, make diagnostics."""
-    document = Document("file:///net.prototxt", text, 1, "utf-16")
-    settings = Settings()
-    document.analysis(settings)
+def ours(text: str, path: Path | None = None) -> Callable[[Edit, str], object]:
+    """The server's own path, without the pipe: change, analyse, make diagnostics.
+
+    path: where the text is from; the files that stand beside it are looked at as the server looks at them.
+    """
+    uri = path.resolve().as_uri() if path else "untitled:net.prototxt"
+    document = Document(uri, text, 1, "utf-16")
+    settings, reader = Settings(), Reader()
+    document.analysis(settings, reader)
     warm_up()
 
     def run(edit: Edit, after: str) -> object:
@@ -136,7 +141,7 @@ def ours(text: str) -> Callable[[Edit, str], object]:
         where = convert.range_of(document, start, end)
         change = types.TextDocumentContentChangePartial(range=where, text=content)
         document.change((document.version or 0) + 1, [change])
-        found = document.analysis(settings).findings
+        found = document.analysis(settings, reader).findings
         assert document.text == after
         return [convert.diagnostic(document, finding) for finding in found]
 
@@ -282,7 +287,7 @@ def main() -> None:
     print(f"{name}: {layers} layers, {len(text):,} characters, {len(edits)} edits; CPU ms per edit")
     print(f"{'':<14}{'edits':>7}{'p50':>10}{'p99':>10}{'max':>10}")
     pauses: list[float] = []
-    mine = measured(ours(text), edits, pauses)
+    mine = measured(ours(text, path), edits, pauses)
     print(row("ours", mine))
     print(row("(its pauses)", pauses))
     slow = edits[: max(1, len(edits) // 10)]  # the others do the same work on every edit: fewer tell as much

@@ -39,6 +39,14 @@ class Related:
     filename: str = ""
 
 
+SIZES = frozenset({"differ", "sizes", "shrunk"})
+"""Keys of `Problem.data` that name the sizes at fault, so that the layers which set them can be looked up.
+
+differ: (bottom, bottom, axis that need not agree or None). sizes: (bottom, axis) pairs, axis None for all of them.
+shrunk: the spatial axes of the first bottom that became too small.
+"""
+
+
 @dataclass(slots=True, frozen=True)
 class Problem:
     """A contradiction found while reading the net (schema, graph, shapes), before a rule gives it words of its own.

@@ -12,7 +12,7 @@ from prototxt_grammar import Tree, parse
 from prototxt_grammar.edits import newline_of
 from prototxt_net import dialect as dialects
 from prototxt_net.file import Layer, NetFile
-from prototxt_net.finding import SEVERITIES, Finding, Fix, Problem
+from prototxt_net.finding import SEVERITIES, SIZES, Finding, Fix, Problem, Related
 from prototxt_net.graph import connect
 from prototxt_net.net import Node, Phase, PhaseNet
 from prototxt_net.phases import State, active_phases, filtered, merged_state
@@ -20,6 +20,7 @@ from prototxt_net.read import file_kind, layer_in, read
 from prototxt_net.schema.load import schema
 from prototxt_net.setup import set_up, set_up_layer, share_params
 from prototxt_net.shape import Shape
+from prototxt_net.solver import INLINE, inline_nets
 from prototxt_server import suppress
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.rules.base import ProblemRule, Rule
@@ -70,6 +71,8 @@ def understand(source: Source, settings: Settings, previous: Analysis | None = N
         analysis.nets = build(file, settings)
         if verdict.others:
             _prefer_one_that_sets_up(analysis, verdict)
+    elif any(name in file.root.entries for name in INLINE):
+        analysis.nets = [net_in(net, state, dict(settings.shapes)) for net, state in inline_nets(file)]
     return analysis
 
 
@@ -295,11 +298,22 @@ def _from_problem(
         if not rule.takes(analysis, problem):
             continue
         layer = node.name if node is not None else _layer_name(analysis, problem)
+        more, places = _cause(node, problem)
         yield Finding(
-            rule.code, rule.name, rule.severity_of(analysis, problem), problem.message, problem.start, problem.end,
-            layer, phases, caffe_aborts=problem.aborts, fix=rule.fix(analysis, node, problem), related=problem.related,
+            rule.code, rule.name, rule.severity_of(analysis, problem), problem.message + more, problem.start,
+            problem.end, layer, phases, caffe_aborts=problem.aborts, fix=rule.fix(analysis, node, problem),
+            related=problem.related + places,
         ), phases  # fmt: skip
         return
+
+
+def _cause(node: Node | None, problem: Problem) -> tuple[str, tuple[Related, ...]]:
+    """What the message goes on to say about the sizes that the problem names, and where they were set."""
+    if node is None or not problem.data or SIZES.isdisjoint(problem.data):
+        return "", ()
+    from prototxt_server.causes import cause
+
+    return cause(node, problem)
 
 
 def _layer_name(analysis: Analysis, problem: Problem) -> str | None:

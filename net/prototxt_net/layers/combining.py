@@ -63,7 +63,7 @@ class Eltwise(LayerType):
                 f"{s.name} {doing} {text(first)} and {text(other)}; Caffe aborts because it does not broadcast. Make "
                 "the shapes equal.",
                 f"bottom.{index}",
-                data={"bottom": index},
+                data={"bottom": index, "differ": (0, index, None)},
             )
         s.top(first if first is not None else next((b for b in s.bottoms if b is not None), None))
 
@@ -103,7 +103,7 @@ class Concat(LayerType):
                 f"{s.name}: inputs {text(first)} and {text(other)} differ outside axis {axis}; Caffe aborts. Make all "
                 "other sizes equal.",
                 f"bottom.{index}",
-                data={"bottom": index, "axis": axis},
+                data={"bottom": index, "axis": axis, "differ": (0, index, axis)},
             )
             total = None if total is None else add(total, other[axis])
         s.top(None if total is None else (*first[:axis], total, *first[axis + 1 :]))
@@ -176,6 +176,7 @@ class Slice(LayerType):
                 f"{s.name}: slice_point {points[-1]} lies beyond axis {axis} of size {size}; Caffe aborts. Points must "
                 "lie inside the axis.",
                 at,
+                data={"sizes": ((0, axis),)},
             )
             s.expect(
                 size != points[-1],
@@ -198,6 +199,7 @@ class Slice(LayerType):
                 f"{s.name}: {tops} tops cannot share axis {axis} of size {size} evenly; Caffe aborts. Give "
                 "slice_points, or another number of tops.",
                 "top",
+                data={"sizes": ((0, axis),)},
             )
             sizes = [quotient((size,), (tops,)) or 0] * tops
         for part in sizes:

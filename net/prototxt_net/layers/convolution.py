@@ -70,6 +70,7 @@ class _Convolving(LayerType):
             f"{s.name}: {channels} channels and num_output {outputs} must both be divisible by group {group}; Caffe "
             "aborts. Change group or num_output.",
             f"{P}.group",
+            data={"sizes": ((0, 1),)} if fits[0] is False else None,
         )
         return group
 
@@ -82,6 +83,7 @@ class _Convolving(LayerType):
                 f"{s.shown(index)} "
                 "differ. Use a layer for each.",
                 f"bottom.{index}",
+                data={"differ": (0, index, None)},
             )
 
     def _sizes(self, s: Context, spatial: Shape, window: Window, bias: bool) -> Shape:

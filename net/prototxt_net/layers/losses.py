@@ -51,6 +51,7 @@ def same_samples(s: Context, code: str) -> None:
         f"{s.name}: {s.shown(0)} holds {a[0]} samples and {s.shown(1)} holds {b[0]}; Caffe aborts because the first "
         "sizes must be equal. Take both from one batch.",
         "bottom.1",
+        data={"sizes": ((0, 0), (1, 0))},
     )
 
 
@@ -67,6 +68,7 @@ def labels_fit(s: Context, axis: int | None, code: str) -> None:
         f"{s.name}: the scores {s.shown(0)} need {product(positions)} labels, one for each position, and {s.shown(1)} "
         f"holds {product(labels)}; Caffe aborts. {way}",
         "bottom.1",
+        data={"sizes": (*[(0, i) for i in range(len(scores)) if i != axis], (1, None))},
     )
 
 
@@ -126,6 +128,7 @@ class SigmoidCrossEntropyLoss(Loss):
             "SHP022",
             f"{s.name} needs one target for each score; Caffe aborts because {both(s)} differ. Make them equal.",
             "bottom.1",
+            data={"differ": (0, 1, None)},
         )
 
 

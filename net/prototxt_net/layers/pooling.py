@@ -174,12 +174,14 @@ class Pooling(LayerType):
             "SHP007",
             facts + "Caffe aborts because a size cannot be negative. Reduce the kernel, or enlarge the input.",
             f"{P}.kernel_size",
+            data={"shrunk": (2, 3)},
         )
         s.expect(
             0 not in out or 0 in shape,
             "SHP007",
             facts + "the blob is empty and nothing is computed. Reduce the kernel, or enlarge the input.",
             f"{P}.kernel_size",
+            data={"shrunk": (2, 3)},
             aborts=False,
             severity="warning",
         )

@@ -82,6 +82,7 @@ class Reshape(LayerType):
                 f"{s.name}: {product(shape)} input elements ({text(shape)}) do not divide by the {product(known)} of "
                 f"the other sizes; Caffe aborts. Correct {_list(dims)}.",
                 at,
+                data={"sizes": ((0, None),)},
             )
             new[dims.index(-1)] = rest if rest is not None else 0
         top = (*shape[:start], *new, *shape[end:])
@@ -91,6 +92,7 @@ class Reshape(LayerType):
             f"{s.name}: {product(shape)} input elements ({text(shape)}) do not fit {text(top)}, which has "
             f"{product(top)}; Caffe aborts. Use one -1 for the size to compute.",
             at,
+            data={"sizes": ((0, None),)},
         )
         s.top(top)
 
@@ -200,6 +202,7 @@ class Crop(LayerType):
                 f"{s.name}: {wanted} from offset {offset} leaves the {size} of axis {i} ({text(shape)} cropped like "
                 f"{text(like)}); Caffe aborts. Lower the offset, or pad the input.",
                 "crop_param.offset",
+                data={"sizes": ((0, i), (1, i))},
             )
         s.top((*shape[:axis], *like[axis : len(shape)]))
 

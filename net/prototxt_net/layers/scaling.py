@@ -49,6 +49,7 @@ def _check_second_bottom(s: Context, message: str, what: str) -> None:
         f"{s.name}: {what} {text(operand)} does not fit {text(shape)} from axis {axis} (sizes must be equal; sizes of "
         "1 are not stretched). Caffe aborts. Change axis, or the shape of the second bottom.",
         "bottom.1",
+        data={"sizes": ((0, None), (1, None))},
     )
 
 
@@ -120,6 +121,7 @@ class Axpy(LayerType):
             "SHP013",
             f"{s.name}: adds {text(x)} and {text(z)}; Caffe aborts because the shapes must be equal. Make them equal.",
             "bottom.2",
+            data={"differ": (1, 2, None)},
         )
         s.top(x)
 

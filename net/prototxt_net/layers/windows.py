@@ -122,15 +122,18 @@ def check_output(s: Context, sizes: Shape, window: Window, out: Shape, *, bias: 
         + f" gives {text(out)}; "
     )
     advice = "Reduce the kernel or the stride, or enlarge the input."
+    shrunk: dict[str, object] = {"shrunk": tuple(range(2, 2 + len(sizes)))}
     s.require(
         all(not isinstance(size, int) or size >= 0 for size in out),
         "SHP007",
         facts + "Caffe aborts because a size cannot be negative. " + advice,
         f"{P}.kernel_size",
+        data=shrunk,
     )
     if 0 in out:
         if bias:
-            s.require(False, "SHP007", facts + "Caffe aborts because the blob is empty. " + advice, f"{P}.kernel_size")
+            empty = facts + "Caffe aborts because the blob is empty. " + advice
+            s.require(False, "SHP007", empty, f"{P}.kernel_size", data=shrunk)
         s.expect(
             0 in sizes,
             "SHP007",
@@ -138,6 +141,7 @@ def check_output(s: Context, sizes: Shape, window: Window, out: Shape, *, bias: 
             f"{P}.kernel_size",
             aborts=False,
             severity="warning",
+            data=shrunk,
         )
 
 
@@ -157,5 +161,6 @@ def warn_outside(s: Context, sizes: Shape, window: Window, out: Shape) -> None:
                 f"{P}.kernel_size",
                 aborts=False,
                 severity="warning",
+                data={"shrunk": (2 + i,)},
             )
             return

@@ -1,4 +1,4 @@
-"""Values that are not finite, that explode, or that vanish: DYN001, DYN010, DYN012, DYN013."""
+"""Values that are not finite, that explode, or that vanish: DYN001, DYN010, DYN011, DYN012, DYN013."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Iterator
 
 from prototxt_gpu_check.result import LayerResult
 from prototxt_gpu_check.stats import Stats
-from prototxt_gpu_check.verdict.view import View, param
+from prototxt_gpu_check.verdict.view import MOST_RELATED, View, feeds_weights, param
 from prototxt_net.finding import Finding, Severity
-from prototxt_net.net import Blob
+from prototxt_net.flow import WEIGHTED
+from prototxt_net.net import Blob, Node
 
 GROWTH = 1e4
 LARGE = 1e6
 HOPELESS = 1e30
 VANISHED = 1e-6
+HIGH_GAIN, LOW_GAIN = 100.0, 0.01
 _SCALARS = 16
 
 
@@ -96,6 +98,8 @@ def _nonfinite(view: View) -> Iterator[Finding]:
             )
         elif blob is None or stats is None or blob in view.explained or _passes_on(view, layer):
             continue
+        elif layer.facts.get("values") or layer.facts.get("bad_labels"):
+            pass  # DYN027 and DYN025 say it
         else:
             yield view.finding(
                 "DYN001",
@@ -103,6 +107,7 @@ def _nonfinite(view: View) -> Iterator[Finding]:
                 "warning",
                 f"NaN or Inf first appears in '{blob.name}' of '{layer.name}' ({_kinds(stats)}), while its inputs and "
                 f"weights are finite. {_nonfinite_cause(view, layer)}{_consequences(view, blob)}",
+                related=_carriers(view, blob),
             )
         for top, _ in view.own(layer):
             view.explain(top, "warning")
@@ -121,6 +126,8 @@ def _nonfinite_cause(view: View, layer: LayerResult) -> str:
     node = layer.node
     if node.type == "Dropout" and node.param("dropout_param").get("dropout_ratio") == 1:
         return "dropout_ratio 1 multiplies 0 by infinity. "
+    if empty_window(view, layer):
+        return "Its last window lies wholly beyond its input, so the average is 0 / 0. "
     if node.type in ("Log", "Power"):
         return "It takes a logarithm or a root of values that are not positive. "
     largest = max((s.maximum or 0.0 for _, s in view.bottoms(layer)), default=0.0)
@@ -131,15 +138,35 @@ def _nonfinite_cause(view: View, layer: LayerResult) -> str:
 
 def _consequences(view: View, blob: Blob) -> str:
     hidden = _hidden(view, blob)
-    count = view.below(blob, lambda s: s.nonfinite > 0)
+    count = len(view.behind(blob, lambda s: s.nonfinite > 0))
     text = f"{count} later layers only carry it on." if count else ""
     if hidden is not None:
         text += f" From '{hidden}' on it hides: MAX pooling turns NaN into -FLT_MAX, and ReLU that into 0."
     return text
 
 
+def _carriers(view: View, blob: Blob) -> list[tuple[Node, str]]:
+    behind = view.behind(blob, lambda s: s.nonfinite > 0)[:MOST_RELATED]
+    return [(node, f"'{node.name}' carries it on") for node in behind]
+
+
+def empty_window(view: View, layer: LayerResult) -> bool:
+    """Whether the last window of a pooling begins behind its input: without pad nothing clips (pooling_layer.cpp)."""
+    node, before = layer.node, view.stats(layer.node.bottoms[0] if layer.node.bottoms else None)
+    p = node.param("pooling_param")
+    if node.type != "Pooling" or before is None or len(before.shape) != 4 or p.get("global_pooling") or not layer.tops:
+        return False
+    if any(p.get(field) for field in ("pad", "pad_h", "pad_w")):
+        return False
+    for axis, field in ((2, "stride_h"), (3, "stride_w")):
+        stride = int(p.get(field) or p.get("stride") or 1)
+        if (layer.tops[0].shape[axis] - 1) * stride >= before.shape[axis]:
+            return True
+    return False
+
+
 def _hidden(view: View, blob: Blob) -> str | None:
-    """The name of a pooling below whose input has NaN and whose output has none."""
+    """The name of a pooling behind it whose input has NaN and whose output has none."""
     seen: set[Blob] = set()
     waiting = [blob]
     while waiting:
@@ -163,6 +190,8 @@ def _growth(view: View) -> Iterator[Finding]:
     data = view.data_rms
     if not data or view.substituted:
         return
+    quiet: list[Finding] = []
+    small: list[tuple[Node, str]] = []
     vanished = False
     for layer in view.layers:
         top = view.first(layer)
@@ -172,7 +201,17 @@ def _growth(view: View) -> Iterator[Finding]:
         rms, largest = stats.rms, stats.maximum
         if rms is None or largest is None or blob in view.explained or stats.count < _SCALARS or stats.all_zero:
             continue
-        if rms > GROWTH * data or largest > max(LARGE, LARGE * data):
+        if empty_window(view, layer):
+            yield view.finding(
+                "DYN010",
+                layer,
+                "warning",
+                f"The last window of '{layer.name}' lies wholly beyond its input, so '{blob.name}' holds -FLT_MAX "
+                "there. Pad, or change kernel_size and stride.",
+                "pooling_param",
+            )
+            view.explain(blob, "warning")
+        elif rms > GROWTH * data or largest > max(LARGE, LARGE * data):
             yield view.finding(
                 "DYN010",
                 layer,
@@ -181,7 +220,7 @@ def _growth(view: View) -> Iterator[Finding]:
                 "an overflow is near. Check fillers and BatchNorm statistics.",
             )
             view.explain(blob, "warning")
-        elif rms < VANISHED * data and not vanished and not _by_design(layer):
+        elif rms < VANISHED * data and not vanished and not _by_design(view, layer, blob):
             vanished = True
             yield view.finding(
                 "DYN013",
@@ -189,12 +228,52 @@ def _growth(view: View) -> Iterator[Finding]:
                 "warning",
                 f"Activations shrink to {rms / data:.3g} of the data at '{blob.name}': the signal vanishes. Use msra "
                 "fillers or BatchNorm.",
+                related=small[:MOST_RELATED],
             )
             view.explain(blob, "warning")
+        else:
+            for found in _gain(view, layer, blob, rms):
+                if found.severity != "info":
+                    yield found
+                    continue
+                quiet.append(found)
+                small.append((layer.node, f"'{layer.name}' makes it smaller"))
+    if not vanished:
+        yield from quiet[:1]
 
 
-def _by_design(layer: LayerResult) -> bool:
-    """A layer that the file starts near 0, or that scales explicitly."""
-    return layer.node.type in ("Power", "Scale", "Softmax", "Accuracy", "Reduction") or any(
-        p.role == "weight" and (p.before.rms or 0.0) < VANISHED for p in layer.params
+def _gain(view: View, layer: LayerResult, blob: Blob, rms: float) -> Iterator[Finding]:
+    """DYN011: one layer with weights changes the scale a hundred times, and no BatchNorm behind it takes that back."""
+    before = next((s.rms for _, s in view.bottoms(layer)), None)
+    if layer.node.type not in WEIGHTED or not before or _normalised(blob):
+        return
+    gain = rms / before
+    if LOW_GAIN <= gain <= HIGH_GAIN:
+        return
+    path = next((p.filler for p in layer.node.setup.params if p.role == "weight"), "")
+    loud = gain > HIGH_GAIN
+    if not loud and _by_design(view, layer, blob):
+        return
+    yield view.finding(
+        "DYN011",
+        layer,
+        "warning" if loud else "info",
+        f"'{layer.name}' alone changes the scale of its input {gain:.3g} times. "
+        + ("Its weights are far too large." if loud else "Its weights are very small."),
+        path,
     )
+    if loud:
+        view.explain(blob, "warning")
+
+
+def _normalised(blob: Blob) -> bool:
+    """Every reader of the blob is a BatchNorm, whatever of it runs with the batch's statistics."""
+    return bool(blob.readers) and all(reader.type in ("BatchNorm", "BN", "MVN") for reader, _ in blob.readers)
+
+
+def _by_design(view: View, layer: LayerResult, blob: Blob) -> bool:
+    """A layer that scales explicitly; or that the file starts near 0: the last classifier, the end of a branch."""
+    if layer.node.type in ("Power", "Scale", "Softmax", "Accuracy", "Reduction"):
+        return True
+    tiny = any(p.role == "weight" and (p.before.rms or 0.0) < VANISHED for p in layer.params)
+    return tiny and (view.fate(blob) == "added" or not feeds_weights(blob))

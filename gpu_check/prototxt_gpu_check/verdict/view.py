@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from prototxt_gpu_check.result import BlobResult, ForwardResult, LayerResult, ParamResult
 from prototxt_gpu_check.stats import Stats
-from prototxt_net.finding import Finding, Severity
-from prototxt_net.flow import fine_tuned, trainable
+from prototxt_net.finding import Finding, Related, Severity
+from prototxt_net.flow import WEIGHTED, fine_tuned, trainable
 from prototxt_net.net import Blob, Node, PhaseNet
 from prototxt_net.zeros import fate
 
@@ -19,15 +19,26 @@ NAMES = {
     "DYN004": "m1-collapse",
     "DYN005": "input-independent",
     "DYN006": "dead-channels",
+    "DYN007": "relu-sparse",
+    "DYN008": "constant-channels",
+    "DYN009": "saturation",
     "DYN010": "explode-depth",
+    "DYN011": "layer-gain",
     "DYN012": "empty-stats-gain",
     "DYN013": "vanish-depth",
+    "DYN014": "bn-var-vs-eps",
+    "DYN015": "bn-train-test-gap",
+    "DYN016": "bn-stat-sanity",
+    "DYN018": "logits-collapse",
     "DYN020": "loss-floor",
     "DYN021": "partial-floor",
     "DYN022": "chance-level",
+    "DYN023": "init-loss-high",
     "DYN024": "odd-loss",
     "DYN025": "label-range",
+    "DYN026": "label-degenerate",
     "DYN027": "data-degenerate",
+    "DYN029": "symmetric-weights",
     "SHP027": "weights-shape",
     "INI011": "finetune-rename",
 }
@@ -37,15 +48,23 @@ NO_SIGNAL = frozenset(
 )
 """Layers whose zeros mean nothing."""
 
+MOST_RELATED = 10
+"""Places beside a finding, at most."""
+
 
 class View:
-    """Statistics by blob version; `explained` collects blobs whose trouble has a finding above, with its severity."""
+    """Statistics by blob version; `explained` collects blobs whose trouble has a finding already, with its severity.
+
+    silent: those of them that are explained as zeros, not as numbers that are too large, too small or none.
+    """
 
     def __init__(self, result: ForwardResult) -> None:
         self.result = result
         self.layers = [layer for layer in result.layers if layer.checked]
         self.tops: dict[Blob, BlobResult] = {}
         self.explained: dict[Blob, Severity] = {}
+        self.silent: set[Blob] = set()
+        self.by_node = {layer.node: layer for layer in self.layers}
         for layer in self.layers:
             for blob, top in zip(layer.node.tops, layer.tops, strict=False):
                 self.tops[blob] = top
@@ -76,23 +95,27 @@ class View:
         for blob, top in zip(layer.node.tops, layer.tops, strict=False):
             yield blob, top.stats
 
-    def explain(self, blob: Blob, severity: Severity, *, through_joins: bool = True) -> None:
+    def explain(self, blob: Blob, severity: Severity, *, zero: bool = False) -> None:
         """Mark a blob and what is computed from it as explained by a finding of that severity.
 
-        through_joins: a layer with one explained bottom carries the trouble on (NaN, explosion); False: only one whose
-        bottoms are all explained does (a zero beside another branch is no trouble).
+        A layer with one explained bottom carries the trouble on (NaN, explosion); a zero only a layer whose bottoms are
+        all explained, since beside another branch it is no trouble.
         """
         self.explained.setdefault(blob, severity)
+        if zero:
+            self.silent.add(blob)
         for layer in self.layers:
             if layer.node.position <= blob.producer.position:
                 continue
             hit = [b in self.explained for b in layer.node.bottoms]
-            if hit and (any(hit) if through_joins else all(hit)):
+            if hit and (all(hit) if zero else any(hit)):
                 for top in layer.node.tops:
                     self.explained.setdefault(top, severity)
+                    if zero:
+                        self.silent.add(top)
 
-    def below(self, blob: Blob, holds: Callable[[Stats], bool]) -> int:
-        """How many layers downstream of a blob have a top for which `holds`, through unbroken chains of such layers."""
+    def behind(self, blob: Blob, holds: Callable[[Stats], bool]) -> list[Node]:
+        """The layers behind a blob that have a top for which `holds`, through unbroken chains; in file order."""
         seen: set[Node] = set()
         waiting = [reader for reader, _ in blob.readers]
         while waiting:
@@ -103,7 +126,7 @@ class View:
             if any(holds(s) for _, s in tops):
                 seen.add(node)
                 waiting.extend(reader for top, _ in tops for reader, _ in top.readers)
-        return len(seen)
+        return sorted(seen, key=lambda node: node.position)
 
     def fate(self, blob: Blob) -> str:
         """What becomes of a constant 0 in this blob: dead, added or alive (net floor's `zeros`)."""
@@ -141,8 +164,16 @@ class View:
         """The largest root mean square among the data tops (labels and targets left out); 0 without any."""
         return max((stats.rms or 0.0 for stats in self._data() if len(stats.shape) > 1), default=0.0)
 
-    def finding(self, code: str, layer: LayerResult, severity: Severity, message: str, at: str = "") -> Finding:
-        """A finding at a field of the layer, in the phase that ran."""
+    def finding(
+        self,
+        code: str,
+        layer: LayerResult,
+        severity: Severity,
+        message: str,
+        at: str = "",
+        related: Iterable[tuple[Node, str]] = (),
+    ) -> Finding:
+        """A finding at a field of the layer, in the phase that ran. related: other layers, with what happens there."""
         start, end = layer.node.layer.at(at)
         return Finding(
             code,
@@ -154,7 +185,29 @@ class View:
             layer.name,
             (self.result.phase,),
             self.net.dialect,
+            related=tuple(_places(related)),
         )
+
+
+def feeds_weights(blob: Blob) -> bool:
+    """Whether a layer with weights reads the blob, directly or further down."""
+    seen: set[Node] = set()
+    waiting = [reader for reader, _ in blob.readers]
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.type in WEIGHTED:
+            return True
+        waiting.extend(reader for top in node.tops for reader, _ in top.readers)
+    return False
+
+
+def _places(related: Iterable[tuple[Node, str]]) -> Iterator[Related]:
+    for node, message in related:
+        start, end = node.layer.at("")
+        yield Related(message, start, end)
 
 
 def param(layer: LayerResult, *roles: str) -> ParamResult | None:

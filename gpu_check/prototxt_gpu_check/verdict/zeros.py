@@ -13,9 +13,8 @@ import numpy as np
 
 from prototxt_gpu_check.result import LayerResult
 from prototxt_gpu_check.stats import Stats
-from prototxt_gpu_check.verdict.view import NO_SIGNAL, View, param
+from prototxt_gpu_check.verdict.view import MOST_RELATED, NO_SIGNAL, View, feeds_weights, param
 from prototxt_net.finding import Finding, Severity
-from prototxt_net.flow import WEIGHTED
 from prototxt_net.net import Blob, Node
 
 RELU_FAMILY = frozenset({"ReLU", "ReLU6", "Clip"})
@@ -34,7 +33,7 @@ def findings(view: View) -> Iterator[Finding]:
         if found is not None:
             yield found
             for blob, _ in view.own(layer):
-                view.explain(blob, found.severity, through_joins=False)
+                view.explain(blob, found.severity, zero=True)
         elif (more := _dead_channels(view, layer)) is not None:
             dead.append(more)
     if dead:
@@ -54,8 +53,11 @@ def _collapse(view: View, layer: LayerResult) -> Finding | None:
     if not stats.all_zero or stats.shape == ():
         return None
     bottoms = list(view.bottoms(layer))
-    if not bottoms or any(b in view.explained for b, _ in bottoms) or all(s.all_zero for _, s in bottoms):
+    if not bottoms or any(b in view.silent for b, _ in bottoms) or all(s.all_zero for _, s in bottoms):
         return None
+    weight = param(layer, "weight")
+    if any(b in view.explained for b, _ in bottoms) and not (weight is not None and weight.before.all_zero):
+        return None  # such as a ReLU behind an explosion; weights of 0 are a cause of their own
     return _cause(view, layer, blob, stats, bottoms)
 
 
@@ -85,7 +87,7 @@ def _zero_gamma(view: View, layer: LayerResult) -> Finding | None:
         )
     else:
         message += f". Set the filler to value 1{_absent(layer, path)}."
-    return view.finding("DYN003", layer, severity, message + _victims(view, blob), path)
+    return view.finding("DYN003", layer, severity, message + _victims(view, blob), path, _suffering(view, blob))
 
 
 def _constant(stats: Stats) -> str:
@@ -102,12 +104,18 @@ def _absent(layer: LayerResult, path: str) -> str:
 
 
 def _victims(view: View, blob: Blob) -> str:
-    count = view.below(blob, lambda s: s.all_zero)
+    count = len(view.behind(blob, lambda s: s.all_zero))
     if not count:
         return ""
     if count == 1:
         return " One layer behind it gives zeros because of it."
     return f" {count} layers behind it give zeros because of it."
+
+
+def _suffering(view: View, blob: Blob) -> list[tuple[Node, str]]:
+    """The first layers that are 0 because of a blob, for the places beside a finding."""
+    behind = view.behind(blob, lambda s: s.all_zero)[:MOST_RELATED]
+    return [(node, f"'{node.name}' gives zeros because of it") for node in behind]
 
 
 def _cause(
@@ -122,20 +130,50 @@ def _cause(
         return _zero_weights(view, layer, blob, head, tail)
     if layer.facts.get("mode") == "batch" and layer.facts.get("per_channel") == 1:
         return _one_element(view, layer, tail)
+    suffering = _suffering(view, blob)
     if node.type in RELU_FAMILY:
-        if bottoms[0][1].maximum == FLT_MAX:
-            head += "Its input is -FLT_MAX, what MAX pooling makes of NaN."
-        else:
-            head += "All its inputs are negative (a dead ReLU)."
-        return view.finding("DYN002", layer, "warning", head + tail)
-    if node.type == "Dropout" or (node.type == "Power" and not _value(node, "power_param", "scale")):
+        return _dead_relu(view, layer, blob, head, tail)
+    if node.type == "Dropout":
         return None  # asked for
+    if node.type == "Power" and not _value(node, "power_param", "scale"):
+        if view.fate(blob) == "added":
+            return None
+        head += "Its scale is 0."
+        return view.finding("DYN002", layer, "warning", head + tail, "power_param.scale", suffering)
+    if node.type == "Eltwise" and len(bottoms) > 1:
+        head += "Its bottoms cancel each other: look at its coefficients."
+        return view.finding("DYN002", layer, "warning", head + tail, "eltwise_param.coeff", suffering)
     if node.type == "BatchNorm" and not view.data_varies:
         return None  # the input is one constant (a benchmark's DummyData), so this says nothing
     if node.type == "BatchNorm":
         head += "Each channel of its input holds one value only, and BatchNorm subtracts it."
-        return view.finding("DYN002", layer, "warning", head + tail)
-    return view.finding("DYN002", layer, "warning", (head + tail).strip())
+    return view.finding("DYN002", layer, "warning", (head + tail).strip(), "", suffering)
+
+
+def _dead_relu(view: View, layer: LayerResult, blob: Blob, head: str, tail: str) -> Finding:
+    """A ReLU without a positive input; where a bias makes it so, the layer of the bias is named."""
+    before = next(view.bottoms(layer))
+    suffering = _suffering(view, blob)
+    if before[1].maximum == FLT_MAX:
+        head += "Its input is -FLT_MAX, what MAX pooling makes of NaN."
+        return view.finding("DYN002", layer, "warning", head + tail, "", suffering)
+    source = view.by_node.get(before[0].producer)
+    bias = None if source is None else param(source, "bias", "beta", "shift")
+    if source is None or bias is None or not _drowns(bias.before, before[1]):
+        head += "All its inputs are negative (a dead ReLU)."
+        return view.finding("DYN002", layer, "warning", head + tail, "", suffering)
+    path = next((p.filler for p in source.node.setup.params if p.role == bias.role), "")
+    message = (
+        f"The bias of '{source.name}' is {bias.before.mean:.3g}, far below what its input adds, so every input of "
+        f"'{layer.name}' is negative and its output '{blob.name}' exactly 0 (a dead ReLU).{tail}"
+    )
+    return view.finding("DYN002", source, "warning", message, path, [(layer.node, "Everything is 0 from here on")])
+
+
+def _drowns(bias: Stats, sum_: Stats) -> bool:
+    """Whether a bias alone decides the sign: the sums lie closer to it than to 0."""
+    mean, spread, center = bias.mean or 0.0, sum_.std or 0.0, sum_.mean or 0.0
+    return mean < 0 and abs(center - mean) < abs(mean) / 2 and spread < abs(mean)
 
 
 def _value(node: Node, message: str, field: str) -> float:
@@ -148,34 +186,20 @@ def _zero_weights(view: View, layer: LayerResult, blob: Blob, head: str, tail: s
     assert weight is not None
     path = next((p.filler for p in layer.node.setup.params if p.role == "weight"), "")
     fate = view.fate(blob)
+    suffering = _suffering(view, blob)
     if fate == "added":
         return None
     if weight.origin.kind == "loaded":
-        return view.finding("DYN002", layer, "warning", head + "The loaded weights are all 0." + tail)
+        return view.finding("DYN002", layer, "warning", head + "The loaded weights are all 0." + tail, "", suffering)
     written = layer.node.layer.definition.bound.find(path) is not None
     cause = "its weight_filler is the constant 0" if written else "it has no weight_filler, and Caffe then starts at 0"
     if fate == "alive":
-        if not _feeds_weights(blob):
+        if not feeds_weights(blob):
             return None  # the last classifier: it learns from the first step on
-        return view.finding("DYN002", layer, "warning", f"{head}Cause: {cause}.{tail}", path)
+        return view.finding("DYN002", layer, "warning", f"{head}Cause: {cause}.{tail}", path, suffering)
     severity: Severity = "error" if view.trains and written else "warning"
     message = f"{head}Cause: {cause}, and the ReLU behind it stops every gradient, so it stays 0.{tail}"
-    return view.finding("DYN002", layer, severity, message, path)
-
-
-def _feeds_weights(blob: Blob) -> bool:
-    """Whether a layer with weights reads the blob, directly or further down."""
-    seen: set[Node] = set()
-    waiting = [reader for reader, _ in blob.readers]
-    while waiting:
-        node = waiting.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        if node.type in WEIGHTED:
-            return True
-        waiting.extend(reader for top in node.tops for reader, _ in top.readers)
-    return False
+    return view.finding("DYN002", layer, severity, message, path, suffering)
 
 
 def _one_element(view: View, layer: LayerResult, tail: str) -> Finding:

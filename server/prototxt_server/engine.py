@@ -20,7 +20,6 @@ from prototxt_net.read import file_kind, layer_in, read
 from prototxt_net.schema.load import schema
 from prototxt_net.setup import set_up, set_up_layer, share_params
 from prototxt_net.shape import Shape
-from prototxt_net.solver import INLINE, inline_nets
 from prototxt_server import suppress
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.rules.base import ProblemRule, Rule
@@ -71,8 +70,6 @@ def understand(source: Source, settings: Settings, previous: Analysis | None = N
         analysis.nets = build(file, settings)
         if verdict.others:
             _prefer_one_that_sets_up(analysis, verdict)
-    elif any(name in file.root.entries for name in INLINE):
-        analysis.nets = [net_in(net, state, dict(settings.shapes)) for net, state in inline_nets(file)]
     return analysis
 
 

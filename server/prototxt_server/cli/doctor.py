@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from prototxt_net.words import count
 from prototxt_server.version import VERSION
 
 _PACKAGES = ("lark", "pygls", "lsprotocol", "protobuf", "numpy", "click", "rich", "lmdb", "h5py", "pillow")
@@ -23,6 +24,11 @@ def command() -> None:
             click.echo(f"  {name} {version(name)}")
         except PackageNotFoundError:
             click.echo(f"  {name} is not installed")
+    from prototxt_server import cache
+
+    entries, size = cache.size()
+    place = cache.folder() or "there is no place for one"
+    click.echo(f"Cache of `lsp check` (safe to delete): {place}, {count(entries, 'file')}, {size / 1e6:.1f} MB")
     from prototxt_gpu_check.client import WorkerError
     from prototxt_server.forward import worker
 

@@ -205,7 +205,7 @@ class Backprop:
             self._params[key] = found if before is None else before + found.reshape(before.shape)
         for index, learns in enumerate(g.learns):
             total = self._params.get(_key(node, index))
-            if total is None and (learns or node.setup.params):
+            if total is None and learns:
                 total = self.backend.full(tuple(g.step.params[index].shape), 0.0)
                 self._params[_key(node, index)] = total
             if learns and total is not None:

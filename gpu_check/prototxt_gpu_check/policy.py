@@ -23,6 +23,7 @@ from prototxt_gpu_check.run import Options, Pass, Progress
 from prototxt_gpu_check.sources import Inputs
 from prototxt_gpu_check.verdict import judge
 from prototxt_grammar.parse import parse
+from prototxt_net.backward import backward
 from prototxt_net.batchnorm import mode, norms
 from prototxt_net.dialect import detect
 from prototxt_net.file import NetFile
@@ -32,6 +33,9 @@ from prototxt_net.phases import State, active_phases, merged_state
 from prototxt_net.read import file_kind, read
 
 MEMORY_SHARE = 0.8
+AUTO_MACS = 2e9
+"""Multiply-accumulates of a forward pass up to which a backward pass on the CPU comes with it unasked: the editor's
+answer shall stay under a second or so. A fixed number, so that the same net gets the same findings everywhere."""
 
 
 class Refused(Exception):
@@ -50,7 +54,8 @@ class Request:
     """What `lsp forward` and the server ask for. dialect, phase: "auto" or a name. weights: paths, loaded in order.
 
     device: "auto", "cpu", "cuda" or "cuda:N". inputs: arrays by source top, used whole. data: "auto" reads what the
-    net's data layers name, where it is there; `path` is where the net lies, "" for nowhere.
+    net's data layers name, where it is there; `path` is where the net lies, "" for nowhere. backward: None runs it
+    where it tells something and costs little, see AUTO_MACS.
     """
 
     text: str
@@ -70,6 +75,7 @@ class Request:
     dropout: bool = False
     strict_fillers: bool = False
     deadline_s: float | None = None
+    backward: bool | None = False
 
 
 def forward(
@@ -96,6 +102,8 @@ def forward(
     except (DataError, plan.Unfit) as error:
         raise Refused(str(error)) from None
     result.degraded[:0] = notes
+    if result.backward is not None and not backward(result.net).layers:
+        result.degraded.append(Degraded("no-backward", "Nothing in this net leads to a loss: there are no gradients."))
     result.timing_ms = {"read": (read_at - start) * 1e3, **result.timing_ms}
     judged = time.perf_counter()
     findings = judge(result)
@@ -181,10 +189,11 @@ def _with_memory(
     while True:
         default = plan.CPU_BATCH if backend.device == "cpu" else None
         made = plan.make(file, state, inputs, batch, default)
-        smaller = _fitting(file, state, inputs, made, backend)
+        smaller = _fitting(file, state, inputs, made, backend, _backward_too(request, made.net))
         if smaller is not None:
             notes.append(_cut(made.used, smaller.used))
             made = smaller
+        options.backward = _backward_too(request, made.net)
         try:
             return Pass(made, backend, inputs, options, stored, progress, cancelled).run()
         except backend.oom as error:
@@ -199,7 +208,7 @@ def _with_memory(
             notes.append(Degraded("cpu-instead", "The GPU has too little memory for this net, so this ran on the CPU."))
             backend, batch = Backend(), request.batch
         else:
-            need = plan.peak_bytes(made.net, backend.column_cap) / 2**30
+            need = plan.peak_bytes(made.net, backend.column_cap, options.backward) / 2**30
             raise Refused(
                 f"There is too little memory: this net needs about {need:.1f} GiB with a batch of {made.used}."
             )
@@ -209,14 +218,30 @@ def _cut(before: int | None, after: int | None) -> Degraded:
     return Degraded("batch-cut", f"The batch was cut from {before} to {after} samples to fit into the memory.")
 
 
-def _fitting(file: NetFile, state: State, inputs: Inputs, made: plan.Plan, backend: Backend) -> plan.Plan | None:
+def _backward_too(request: Request, net: PhaseNet) -> bool:
+    """As asked for; unasked for a small net in TRAIN with something to learn."""
+    if request.backward is not None:
+        return request.backward
+    if net.phase != "TRAIN" or not backward(net).layers:
+        return False
+    macs = [node.setup.macs for node in net.nodes]
+    known = [n for n in macs if isinstance(n, int)]
+    return len(known) == len(macs) and sum(known) <= AUTO_MACS
+
+
+def _fitting(
+    file: NetFile, state: State, inputs: Inputs, made: plan.Plan, backend: Backend, backward_too: bool
+) -> plan.Plan | None:
     """A plan with a smaller batch whose estimate fits, where the present one's does not."""
     free = backend.free_memory()
     if free is None or made.used is None or inputs.arrays:
         return None
     used, best = made.used, None
     current = made
-    while plan.peak_bytes(current.net, backend.column_cap) > MEMORY_SHARE * free and used // 2 >= _lowest(made.net):
+    while (
+        plan.peak_bytes(current.net, backend.column_cap, backward_too) > MEMORY_SHARE * free
+        and used // 2 >= _lowest(made.net)
+    ):
         used //= 2
         current = best = plan.make(file, state, inputs, used, None)
         if current.used != used:

@@ -194,6 +194,7 @@ def read_request(data: dict[str, Any]) -> Any:
         dropout=bool(data.get("dropout")),
         strict_fillers=bool(data.get("strict_fillers")),
         deadline_s=data.get("deadline_s"),
+        backward=None if data.get("backward") == "auto" else bool(data.get("backward")),
     )
 
 

@@ -68,13 +68,13 @@ class Pass:
 
 
 def run_each(analyses: Sequence[Analysis], options: Mapping[str, Any]) -> Iterator[Pass]:
-    """One pass for each net, with one worker."""
+    """One pass for each net, with one worker; with gradients where they cost little (policy.AUTO_MACS)."""
     from prototxt_gpu_check.client import WorkerError
 
     with worker() as client:
         for analysis in analyses:
             try:
-                report = client.check(request_of(analysis, **options))
+                report = client.check(request_of(analysis, **{"backward": "auto", **options}))
             except WorkerError as error:
                 yield Pass(analysis, [], str(error))
             else:

@@ -24,7 +24,7 @@ def client() -> Iterator[WorkerClient]:
 
 
 def codes(client: WorkerClient, example: Example) -> dict[str, str]:
-    request = {"text": example.text, "dialect": example.dialect, "phase": "TRAIN", "device": "cpu"}
+    request = {"text": example.text, "dialect": example.dialect, "phase": "TRAIN", "device": "cpu", "backward": "auto"}
     return {finding.code: finding.message for finding in client.check(request).findings}
 
 
@@ -35,7 +35,7 @@ def test_bad_shows_it(client: WorkerClient, rule: Rule, example: Example) -> Non
 
 @pytest.mark.parametrize(("rule", "example"), GOOD)
 def test_good_shows_nothing_worth_a_warning(client: WorkerClient, rule: Rule, example: Example) -> None:
-    request = {"text": example.text, "dialect": example.dialect, "phase": "TRAIN", "device": "cpu"}
+    request = {"text": example.text, "dialect": example.dialect, "phase": "TRAIN", "device": "cpu", "backward": "auto"}
     found = client.check(request).findings
     assert [f.message for f in found if f.severity in ("error", "warning")] == []
 

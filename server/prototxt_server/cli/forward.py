@@ -54,9 +54,10 @@ def _named_paths(ctx: click.Context, param: click.Parameter, values: tuple[str, 
 @click.option(
     "--strict-fillers", is_flag=True, help="Absent fillers stay constant 0, as in Caffe, instead of being substituted."
 )
+@click.option("--backward", is_flag=True, help="Gradients too, with Caffe's [Backward] numbers.")
 @click.option("--tf32", is_flag=True, help="Faster, less exact matrix products on the GPU.")
 @click.option(
-    "--format", "format_", type=click.Choice(["text", "json", "debug-info"]), default="text", show_default=True
+    "--format", "format_", type=click.Choice(["text", "json", "debug-info", "html"]), default="text", show_default=True
 )
 @click.option(
     "--fail-on", type=click.Choice(SEVERITIES), default="warning", show_default=True, help="Exit 1 from here on."
@@ -79,6 +80,10 @@ def command(net: str, format_: str, **options: Any) -> None:
         say(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
     elif format_ == "debug-info":
         say("\n".join(lines))
+    elif format_ == "html":
+        from prototxt_server.report.forward_html import page
+
+        say(page(source.path, data, [record(file, finding) for finding in findings]))
     else:
         say(forward_text.heading(source.path, data))
         say("\n" + forward_text.table(data))
@@ -121,6 +126,7 @@ def _run(analysis: Analysis, options: dict[str, Any], format_: str) -> tuple[dic
         seed=options["seed"],
         strict_fillers=options["strict_fillers"],
         tf32=options["tf32"],
+        backward=options["backward"],
         debug_info=format_ == "debug-info",
     )
     stop = threading.Event()

@@ -100,6 +100,7 @@ def _request(ls: Server, document: Document) -> dict[str, Any]:
     phase = ls.settings.analysis.phase
     return {
         "text": document.text,
+        "backward": "auto",
         "dialect": judged.file.dialect,
         "phase": phase if phase in ("TRAIN", "TEST") else "auto",
         "device": ls.settings.device,

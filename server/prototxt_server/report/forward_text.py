@@ -7,13 +7,44 @@ from typing import Any
 _HEAD = ("layer", "type", "top", "shape", "mean |x|", "max |x|", "zero", "dead channels")
 
 
+_BACK = ("mean |dx|", "mean |dw|")
+
+
 def table(data: dict[str, Any]) -> str:
-    """The documented JSON object as a table: one row for each top."""
-    rows = [_row(layer, top) for layer in data["layers"] for top in layer["tops"] or [None]]
-    widths = [max(len(row[i]) for row in (_HEAD, *rows)) for i in range(len(_HEAD))]
-    lines = [_line(_HEAD, widths), _line(tuple("-" * width for width in widths), widths)]
+    """The documented JSON object as a table: one row for each top, with gradients where there was a backward pass."""
+    head: tuple[str, ...] = _HEAD
+    rows: list[tuple[str, ...]] = [_row(layer, top) for layer in data["layers"] for top in layer["tops"] or [None]]
+    if "backward" in data:
+        head = (*_HEAD, *_BACK)
+        extra = [_gradients(layer, i == 0) for layer in data["layers"] for i in range(len(layer["tops"] or [None]))]
+        rows = [(*row, *more) for row, more in zip(rows, extra, strict=True)]
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    lines = [_line(head, widths), _line(tuple("-" * width for width in widths), widths)]
     lines += [_line(row, widths) for row in rows]
+    if "backward" in data:
+        lines += ["", _norms(data["backward"])]
     return "\n".join(lines)
+
+
+def _gradients(layer: dict[str, Any], first: bool) -> tuple[str, str]:
+    """The gradients of the bottoms and of the parameter blobs, in the layer's first row."""
+    if not first:
+        return "", ""
+    bottoms = " ".join(_diff(d) for d in layer["bottom_diffs"])
+    params = " ".join(_diff(d) for d in layer["param_diffs"])
+    return ("not computed" if "backward_reason" in layer else bottoms), params
+
+
+def _diff(diff: dict[str, Any]) -> str:
+    return "not finite" if diff.get("nonfinite") else _number(diff["mean_abs"])
+
+
+def _norms(norms: dict[str, Any]) -> str:
+    l1, l2 = norms["l1"], norms["l2"]
+    return (
+        f"all parameters (values, gradients): L1 {_number(l1['data'])}, {_number(l1['diff'])}; "
+        f"L2 {_number(l2['data'])}, {_number(l2['diff'])}"
+    )
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:

@@ -24,7 +24,14 @@ def load_all() -> tuple[base.Rule, ...]:
 @cache
 def load_dynamic() -> tuple[base.Rule, ...]:
     """The rules that a forward pass speaks for, by code."""
-    from prototxt_server.rules.dyn import collapse, log_only, magnitude, outputs, weights  # noqa: F401  (importing registers)
+    from prototxt_server.rules.dyn import (  # noqa: F401  (importing registers)
+        collapse,
+        gradients,
+        log_only,
+        magnitude,
+        outputs,
+        weights,
+    )
     from prototxt_server.rules.dyn.base import registered
 
     return registered()

@@ -6,7 +6,7 @@ import io
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.log.logs import arrows, bottom_diff, loss, norms, param, param_diff, test_pass, text, top
 
@@ -120,7 +120,7 @@ def test_a_line_that_is_cut_in_the_middle_loses_only_itself() -> None:
 def test_passes_end_where_a_number_comes_again() -> None:
     log = read_text(text(ITERATION, loss(0, 2.3), ITERATION, loss(20, 2.1), ITERATION[:3]))
     assert log.pass_count == 3
-    assert [(kept.phase, kept.iteration) for kept in log.passes] == [("TRAIN", 0), ("TRAIN", None)]
+    assert [(kept.phase, kept.iteration) for kept in log.passes] == [("TRAIN", 0), ("TRAIN", 20), ("TRAIN", None)]
     assert log.loss.points == [(0, 2.3), (20, 2.1)]
 
 
@@ -209,6 +209,7 @@ _PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(_PIECES, st.text(max_size=20)), max_size=30), st.integers(0, 5), st.integers(1, 90))
 def test_no_text_raises(judged_text: list[str], start: int, size: int) -> None:
     from prototxt_server.log.findings import report

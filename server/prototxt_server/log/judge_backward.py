@@ -119,6 +119,8 @@ def _zero(view: View, kept: Pass) -> Iterator[Verdict]:
         and view.known.needs_backward(values.name) is not False
         and any(view.known.lr(values.name, i) != 0 for i in range(len(diffs)))
     ]
+    if any(not math.isfinite(value.number) for _, _, value in kept.tops()):
+        return  # NaN hides behind zeros
     if not dead or not view.first_time("DYN028", ""):
         return
     first = dead[0]

@@ -108,9 +108,10 @@ def _floor(view: View, track: Track, test: bool) -> Iterator[Verdict]:
             else ""
         )
         where = "test " if test else ""
+        untrained = test and since == 0 and track.same_count == track.count == 1 and _has_norm(view)
         yield Verdict(
             "DYN020",
-            "warning",
+            "info" if untrained else "warning",
             f"The {where}loss '{track.name}' {'stands' if held else 'was'} at the floor {_FLOORS[floor]} = {floor} "
             f"{'since' if held and track.same_count > 1 else 'in'} iteration {since}: the true class has probability 0 "
             f"in every sample{_explained(view)}.{nan}{story} Look for a missing input scale, too large fillers or "

@@ -15,11 +15,10 @@ NUMBER = rb"[-+]?(?:\d+(?:\.(?:\d+|#[A-Z]+))?(?:e[-+]?\d+)?|nan|inf)"
 _END = rb"(?=[^\w.+#-]|[IWEF]\d{4})"
 """What follows a number that is not cut off: a blank, a bracket, the next prefix; never the end of the text."""
 
-DEBUG = re.compile(
-    rb"ward\] Layer ([^\n]+?, (?:top|param|bottom) blob [^\n]+? d(?:ata|iff)): (" + NUMBER + rb")" + _END
-)
+DEBUG = re.compile(rb"ward\] Layer ([^\n:]+|[^\n]+?): (" + NUMBER + rb")" + _END)
 """`[Forward] Layer L, top blob B data: V`, and `[Backward] Layer L, bottom blob B diff: V` (BVLC, NVIDIA up to 0.15
-and from 0.17.3 on). Groups: all between "Layer" and the colon; the number."""
+and from 0.17.3 on). Groups: all between "Layer" and the colon; the number. The first alternative is the fast
+one; names with a colon need the second."""
 
 _KEY = re.compile(rb"(?:.*ward\] Layer )?(.*?), (top|param|bottom) blob (.*) d(ata|iff)", re.DOTALL)
 
@@ -62,7 +61,8 @@ MARKERS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("produces", re.compile(rb"This network produces output (\S+?)(?=[IWEF]\d{4}|\s|$)")),
     ("check", re.compile(rb"Check failed: ([^\n]*)")),
     ("start", re.compile(rb"Starting Optimization")),
-    ("weights", re.compile(rb"(?:Finetuning from|Resuming from|Restoring previous solver status from) (\S+)")),
+    ("weights", re.compile(rb"Finetuning from (\S+)")),
+    ("weights", re.compile(rb"Resuming from (\S+)")),
     ("done", re.compile(rb"Optimization Done")),
 )  # fmt: skip
 """Everything that is no debug_info value, by kind."""

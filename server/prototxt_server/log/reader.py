@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from prototxt_server.log import lines
-from prototxt_server.log.record import KEYS, Abort, Log, Recorder, place
+from prototxt_server.log.record import KEYS, Abort, Block, Log, Recorder
 from prototxt_server.log.tracks import Point, Track
-from prototxt_server.log.values import Norms, Place, Slot
+from prototxt_server.log.values import Norms, Slot
 
 BLOCK = 1 << 20
 LONGEST_LINE = 4 << 20
@@ -71,8 +71,8 @@ class Scanner:
         self._slots: dict[bytes, Slot | None] = {}
         self._named: dict[tuple[str, str, str, bool], Slot] = {}
         self._arrow_layer: bytes = b""
-        self._row = 0
-        self._counted = 0
+        self._piece = Block(b"", 0)
+        self._row = self._counted = 0
         self._capturing = False
         self._net: list[bytes] = []
         self._net_size = 0
@@ -80,7 +80,8 @@ class Scanner:
 
     def block(self, block: bytes) -> None:
         """Search one block."""
-        self._counted = 0
+        self._piece = Block(block, self._piece.row + self._piece.data.count(b"\n"))
+        self._row, self._counted = self._piece.row, 0
         if self._capturing:
             self._capture(block, 0)
         marks = sorted(
@@ -104,20 +105,18 @@ class Scanner:
         if len(types) < TYPES and b"type:" in block:
             for head in lines.LAYER_HEAD.finditer(block):
                 types.setdefault(lines.text(head[1]), lines.text(head[2]))
-        self._row_at(block, len(block))
 
     def end(self) -> None:
         """The stream has ended."""
         log = self.recorder.log
         self.recorder.end()
         log.net_text = lines.text(b"".join(self._net))
-        log.rows = self._row + 1
+        log.rows = self._piece.row + self._piece.data.count(b"\n") + 1
         log.slots = list(self._named.values())
 
     # -- debug_info ------------------------------------------------------------------------------------------------
     def _debug(self, block: bytes, start: int, end: int) -> None:
-        value, slots, count = self.recorder.value, self._slots, block.count
-        row, counted = self._row, self._counted
+        recorder, slots, piece = self.recorder, self._slots, self._piece
         for found in lines.DEBUG.finditer(block, start, end):
             raw, figure = found.groups()
             slot = slots.get(raw)
@@ -125,11 +124,16 @@ class Scanner:
                 slot = self._slot(raw, block, found)
                 if slot is None:
                     continue
-            at = found.start(2)
-            row += count(b"\n", counted, at)
-            counted = at
-            value(slot, lines.number(figure), row, block, at, found.end(2))
-        self._row, self._counted = row, counted
+            try:
+                number = float(figure)
+            except ValueError:
+                number = lines.number(figure)
+            # as Recorder.value does, without a call a line
+            if slot in recorder.current or (recorder.backward and not slot.diff):
+                recorder.end_pass()
+            if slot.diff:
+                recorder.backward = True
+            recorder.current[slot] = (slot, number, piece, found.start(2), found.end(2))
 
     def _slot(self, raw: bytes, block: bytes, found: re.Match[bytes]) -> Slot | None:
         """The slot of a line that was not seen before; None for more of them than a net has."""
@@ -170,18 +174,18 @@ class Scanner:
             slot = self._slots.get(raw) or self._slot(raw, block, found)
             if slot is not None:
                 self.recorder.log.arrows = True
-                at = found.start(4)
-                self.recorder.value(slot, lines.number(figure), self._row_at(block, at), block, at, found.end(4))
+                self.recorder.value(slot, lines.number(figure), self._piece, found.start(4), found.end(4))
 
     # -- everything else -------------------------------------------------------------------------------------------
-    def _row_at(self, block: bytes, at: int) -> int:
-        if at > self._counted:
-            self._row += block.count(b"\n", self._counted, at)
-            self._counted = at
-        return self._row
-
-    def _place(self, block: bytes, start: int, end: int) -> Place:
-        return place(self._row_at(block, start), block, start, end)
+    def _point(self, iteration: int, block: bytes, found: re.Match[bytes], group: int) -> Point:
+        """A number that a line of the solver prints. Called in the order of the block."""
+        start, end = found.span(group)
+        self._row += block.count(b"\n", self._counted, start)
+        self._counted = start
+        first = block.rfind(b"\n", 0, start) + 1
+        last = block.find(b"\n", end)
+        line = block[first : last if last >= 0 else len(block)]
+        return Point(iteration, lines.number(found[group]), self._row, line, start - first, end - first)
 
     def _on_iteration(self, block: bytes, found: re.Match[bytes]) -> None:
         number = _iteration(found[1])
@@ -192,7 +196,7 @@ class Scanner:
         track = log.loss if found[3] == b"loss" else log.lr
         if track is log.loss or self.recorder.phase != "TRAIN":
             self.recorder.iteration(number)
-        track.add(Point(number, lines.number(found[4]), self._place(block, found.start(4), found.end(4))))
+        track.add(self._point(number, block, found, 4))
 
     def _on_output(self, block: bytes, found: re.Match[bytes]) -> None:
         recorder = self.recorder
@@ -206,14 +210,12 @@ class Scanner:
         if test:
             recorder.end_pass()
         at = recorder.testing if test else recorder.log.last_iteration
-        where = self._place(block, found.start(3), found.end(3))
-        tracks[name].add(
-            Point(at if at is not None else recorder.log.last_iteration or 0, lines.number(found[3]), where)
-        )
+        at = at if at is not None else recorder.log.last_iteration or 0
+        tracks[name].add(self._point(at, block, found, 3))
 
     def _on_norms(self, block: bytes, found: re.Match[bytes]) -> None:
         l1_data, l1_diff, l2_data, l2_diff = (lines.number(figure) for figure in found.groups())
-        self.recorder.norms(Norms(l1_data, l1_diff, l2_data, l2_diff, self._place(block, found.start(3), found.end(4))))
+        self.recorder.norms(Norms(l1_data, l1_diff, l2_data, l2_diff, self._piece.place(found.start(3), found.end(4))))
 
     def _on_update(self, block: bytes, found: re.Match[bytes]) -> None:
         self.recorder.log.updates += 1
@@ -221,7 +223,7 @@ class Scanner:
     def _on_net(self, block: bytes, found: re.Match[bytes]) -> None:
         if self._net:
             return
-        self.recorder.log.net_row = self._row_at(block, found.end()) + 1
+        self.recorder.log.net_row = self._piece.row + block.count(b"\n", 0, found.end()) + 1
         line_end = block.find(b"\n", found.end())
         self._capturing = True
         self._capture(block, line_end + 1 if line_end >= 0 else len(block))
@@ -245,12 +247,7 @@ class Scanner:
         for line in lines.SOLVER_FIELD.finditer(block, start, min(end, len(block))):
             log.solver.setdefault(lines.text(line[1]), lines.text(line[2]))
             if log.solver_place is None or line[1] == b"debug_info":
-                log.solver_place = place(
-                    self._row + block.count(b"\n", self._counted, line.start())
-                    if line.start() >= self._counted
-                    else self._row - block.count(b"\n", line.start(), self._counted),
-                    block, line.start(), line.end(),
-                )  # fmt: skip
+                log.solver_place = self._piece.place(line.start(), line.end())
 
     def _on_layer(self, block: bytes, found: re.Match[bytes]) -> None:
         self.recorder.log.last_layer = lines.text(found[1])
@@ -269,7 +266,7 @@ class Scanner:
     def _on_check(self, block: bytes, found: re.Match[bytes]) -> None:
         if self.recorder.log.abort is None:
             message = lines.text(found[1])[:300].strip()
-            where = self._place(block, found.start(), min(found.end(), found.start() + 120))
+            where = self._piece.place(found.start(), min(found.end(), found.start() + 120))
             self.recorder.log.abort = Abort(message, self.recorder.log.last_layer, where)
 
     def _on_start(self, block: bytes, found: re.Match[bytes]) -> None:

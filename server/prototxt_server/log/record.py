@@ -11,7 +11,7 @@ from array import array
 from dataclasses import dataclass, field
 
 from prototxt_server.log.tracks import Track
-from prototxt_server.log.values import LayerValues, Norms, Pass, PassPhase, Place, Slot, Value
+from prototxt_server.log.values import LayerValues, Norms, Pass, PassPhase, Place, Slot, Value, place
 
 SAMPLES = 256
 """At most so many sampled passes a phase; every second one is dropped when they are full."""
@@ -24,8 +24,23 @@ GRADIENT = 100.0
 KEYS = 50_000
 """More different numbers than any net prints: beyond them lines are ignored, so that no text fills the memory."""
 
-Raw = tuple[Slot, float, int, bytes, int, int]
-"""slot, number, row, the block it was read from, where the number starts and ends in it."""
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """A piece of the log. row: the 0-based row in which it begins."""
+
+    data: bytes
+    row: int
+
+    def place(self, start: int, end: int) -> Place:
+        """The place of data[start:end]."""
+        return place(self.row + self.data.count(b"\n", 0, start), self.data, start, end)
+
+
+Raw = tuple[Slot, float, Block, int, int]
+"""slot, number, the block it was read from, where the number starts and ends in it."""
+Facts = tuple[int, PassPhase, int | None, Norms | None]
+"""Of a pass: its number, phase, iteration, norms."""
 
 
 @dataclass(slots=True)
@@ -93,37 +108,38 @@ class Recorder:
         self.log = Log()
         self.phase: PassPhase = ""
         self.testing: int | None = None
-        self._current: dict[Slot, Raw] = {}
-        self._backward = False
+        self.current: dict[Slot, Raw] = {}
+        self.backward = False
         self._norms: Norms | None = None
         self._before: list[Raw] = []
-        self._before_facts: tuple[PassPhase, int | None, Norms | None] = ("", None, None)
+        self._before_facts: Facts = (0, "", None, None)
+        self._backward: tuple[list[Raw], Facts] | None = None
         self._zeros: set[Slot] = set()
         self._zero_passes = 0
         self._unnamed: list[Pass] = []
         self._kinds: set[str] = set()
 
     # -- debug_info ------------------------------------------------------------------------------------------------
-    def value(self, slot: Slot, number: float, row: int, block: bytes, start: int, end: int) -> None:
+    def value(self, slot: Slot, number: float, block: Block, start: int, end: int) -> None:
         """One number of debug_info."""
-        if slot in self._current or (self._backward and not slot.diff):
+        if slot in self.current or (self.backward and not slot.diff):
             self.end_pass()
         if slot.diff:
-            self._backward = True
-        self._current[slot] = (slot, number, row, block, start, end)
+            self.backward = True
+        self.current[slot] = (slot, number, block, start, end)
 
     def norms(self, norms: Norms) -> None:
         """The line that closes a backward pass."""
         self._norms = norms
-        self._backward = True
+        self.backward = True
 
     def end_pass(self) -> None:
         """The numbers so far are one pass."""
-        if not self._current:
+        if not self.current:
             return
-        current, norms = list(self._current.values()), self._norms
-        backward = self._backward
-        self._current, self._backward, self._norms = {}, False, None
+        current, norms = list(self.current.values()), self._norms
+        backward = self.backward
+        self.current, self.backward, self._norms = {}, False, None
         phase: PassPhase = "TRAIN" if backward else self.phase
         iteration = self.testing if phase == "TEST" else None
         number = self.log.pass_count
@@ -132,11 +148,13 @@ class Recorder:
         self._sample(phase, current)
         reasons = self._reasons(phase, current, norms, backward)
         if reasons - {"first"} and self._before and not any(p.number == number - 1 for p in self.log.passes[-2:]):
-            before_phase, before_iteration, before_norms = self._before_facts
-            self._keep(number - 1, before_phase, before_iteration, self._before, before_norms, {"before"})
+            self._keep(self._before_facts, self._before, {"before"})
+        facts: Facts = (number, phase, iteration, norms)
         if reasons:
-            self._keep(number, phase, iteration, current, norms, reasons)
-        self._before, self._before_facts = current, (phase, iteration, norms)
+            self._keep(facts, current, reasons)
+        self._before, self._before_facts = current, facts
+        if backward:
+            self._backward = current, facts
 
     def _reasons(self, phase: PassPhase, current: list[Raw], norms: Norms | None, backward: bool) -> set[str]:
         reasons = set()
@@ -159,14 +177,12 @@ class Recorder:
         reasons |= new
         return reasons
 
-    def _keep(
-        self, number: int, phase: PassPhase, iteration: int | None, raw: list[Raw], norms: Norms | None,
-        reasons: set[str],
-    ) -> None:  # fmt: skip
+    def _keep(self, facts: Facts, raw: list[Raw], reasons: set[str]) -> None:
+        number, phase, iteration, norms = facts
         layers: dict[str, LayerValues] = {}
-        for slot, figure, row, block, start, end in raw:
+        for slot, figure, block, start, end in raw:
             layer = layers.setdefault(slot.layer, LayerValues(slot.layer))
-            value = Value(figure, place(row, block, start, end))
+            value = Value(figure, block.place(start, end))
             if slot.part == "top":
                 layer.tops[slot.blob] = value
             elif slot.part == "bottom":
@@ -211,7 +227,9 @@ class Recorder:
             kept.iteration = number
         self._unnamed.clear()
         if self._before and self._before_facts[1] is None:
-            self._before_facts = (self._before_facts[0], number, self._before_facts[2])
+            self._before_facts = _named(self._before_facts, number)
+        if self._backward is not None and self._backward[1][2] is None:
+            self._backward = self._backward[0], _named(self._backward[1], number)
         for samples in self.log.samples.values():
             for i in range(len(samples.iterations) - 1, -1, -1):
                 if samples.iterations[i] >= 0:
@@ -236,34 +254,21 @@ class Recorder:
     def end(self) -> None:
         """The log ends: its last pass is kept, samples without a number get the last one."""
         self.end_pass()
-        if self._before and not any(p.number == self.log.pass_count - 1 for p in self.log.passes):
-            phase, iteration, norms = self._before_facts
-            self._keep(self.log.pass_count - 1, phase, iteration, self._before, norms, {"last"})
+        for raw, facts in ((self._before, self._before_facts), self._backward or ([], self._before_facts)):
+            if raw and not any(p.number == facts[0] for p in self.log.passes):
+                self._keep(facts, raw, {"last"})
         last = self.log.last_iteration
         for samples in self.log.samples.values():
             samples.iterations = [i if i >= 0 else (last + 1 if last is not None else 0) for i in samples.iterations]
         self.log.passes.sort(key=lambda kept: kept.number)
-        self._before = []
+        self._before, self._backward = [], None
+
+
+def _named(facts: Facts, iteration: int) -> Facts:
+    return facts[0], facts[1], iteration, facts[3]
 
 
 def _grows(current: list[Raw]) -> bool:
     slot, first, *_ = current[0]
     limit = min(LARGE, GROWTH * first) if slot.part == "top" and first > 0 else LARGE
     return any(number > limit for slot, number, *_ in current if slot.part == "top")
-
-
-_AROUND = 240
-"""Bytes of a very long line that are shown before and after a place."""
-
-
-def place(row: int, block: bytes, start: int, end: int) -> Place:
-    """The place of block[start:end], with the text around it. A very long line is cut to what is near."""
-    first = block.rfind(b"\n", 0, start) + 1
-    last = block.find(b"\n", end)
-    last = len(block) if last < 0 else last
-    column = len(block[first:start].decode("utf-8", "replace"))
-    near = max(first, start - _AROUND)
-    before = block[near:start].decode("utf-8", "replace").lstrip("\ufffd")
-    shown = block[start:end].decode("utf-8", "replace")
-    after = block[end : min(last, end + _AROUND)].decode("utf-8", "replace").rstrip("\ufffd\r")
-    return Place(row, column, before + shown + after, len(before), len(before) + len(shown))

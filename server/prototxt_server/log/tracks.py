@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from prototxt_server.log.values import Place
+from prototxt_server.log.values import Place, place
 
 POINTS = 512
 """At most so many points of a series are kept; older ones are thinned out."""
@@ -13,11 +13,19 @@ POINTS = 512
 
 @dataclass(slots=True)
 class Point:
-    """One number of a series."""
+    """One number of a series. line: the text around it (its whole line, unless that is very long)."""
 
     iteration: int
     number: float
-    place: Place
+    row: int
+    line: bytes
+    start: int
+    end: int
+
+    @property
+    def place(self) -> Place:
+        """Where it stands; made when it is asked for, because most points are soon forgotten."""
+        return place(self.row, self.line, self.start, self.end)
 
 
 @dataclass(slots=True)

@@ -24,6 +24,23 @@ class Place:
     end: int
 
 
+_AROUND = 240
+"""Bytes of a very long line that are shown before and after a place."""
+
+
+def place(row: int, block: bytes, start: int, end: int) -> Place:
+    """The place of block[start:end], with the text around it. A very long line is cut to what is near."""
+    first = block.rfind(b"\n", 0, start) + 1
+    last = block.find(b"\n", end)
+    last = len(block) if last < 0 else last
+    column = len(block[first:start].decode("utf-8", "replace"))
+    near = max(first, start - _AROUND)
+    before = block[near:start].decode("utf-8", "replace").lstrip("\ufffd")
+    shown = block[start:end].decode("utf-8", "replace")
+    after = block[end : min(last, end + _AROUND)].decode("utf-8", "replace").rstrip("\ufffd\r")
+    return Place(row, column, before + shown + after, len(before), len(before) + len(shown))
+
+
 @dataclass(slots=True, eq=False)
 class Slot:
     """One of the numbers that every pass prints: a top's data, a parameter's data or gradient, a bottom's gradient.

@@ -179,6 +179,83 @@ CASES = {
         + classifier("s"),
         {"DYN010": ("warning", "conv1", "Activations grow")},
     ),
+    "a bias that drowns everything": Case(
+        data()
+        + conv("conv1", "data", "c1", rest="kernel_size: 3 bias_filler { value: -1e4 }")
+        + relu("c1")
+        + conv("conv2", "c1", "c2")
+        + classifier("c2"),
+        {"DYN002": ("warning", "conv1", "The bias of 'conv1' is -1e+04")},
+    ),
+    "bottoms that cancel each other": Case(
+        data()
+        + conv("conv1", "data", "c1")
+        + layer("sum", "Eltwise", "c1 c1", "sum", "eltwise_param { coeff: 1 coeff: -1 }")
+        + classifier("sum"),
+        {"DYN002": ("warning", "sum", "Its bottoms cancel each other")},
+    ),
+    "a scale of 0": Case(
+        data() + conv("conv1", "data", "c1") + layer("p", "Power", "c1", "p", "power_param { scale: 0 }")
+        + conv("conv2", "p", "c2") + classifier("c2"),
+        {"DYN002": ("warning", "p", "Its scale is 0.")},
+    ),
+    "weights of 0 behind an explosion": Case(
+        data() + DEEP[: DEEP.index('layer { name: "conv4"')] + conv("last", "c3", "last", "value: 0")
+        + classifier("last"),
+        {"DYN012": ("warning", "bn0", ""), "DYN002": ("warning", "last", "the constant 0.")},
+    ),
+    "an empty last window of MAX": Case(
+        data() + conv("conv1", "data", "c1")
+        + layer("pool", "Pooling", "c1", "pool", "pooling_param { kernel_size: 2 stride: 3 }") + classifier("pool"),
+        {"DYN010": ("warning", "pool", "lies wholly beyond its input"), "DYN020|DYN021|": ("", "loss", "")},
+    ),
+    "an empty last window of AVE": Case(
+        data() + conv("conv1", "data", "c1")
+        + layer("pool", "Pooling", "c1", "pool", "pooling_param { pool: AVE kernel_size: 2 stride: 3 }")
+        + classifier("pool"),
+        {"DYN001": ("warning", "pool", "the average is 0 / 0")},
+    ),
+    "one layer that shouts": Case(
+        data() + conv("conv1", "data", "c1", 'type: "gaussian" std: 100') + layer("s", "Sigmoid", "c1", "s")
+        + classifier("s"),
+        {"DYN011": ("warning", "conv1", "alone changes the scale of its input")},
+    ),
+    "a layer that shouts into a BatchNorm": Case(
+        data() + conv("conv1", "data", "c1", 'type: "gaussian" std: 100') + bn("c1") + relu("c1") + classifier("c1")
+    ),
+    "a layer that whispers": Case(
+        data() + conv("conv1", "data", "c1", 'type: "gaussian" std: 1e-4') + relu("c1") + classifier("c1"),
+        {"DYN011": ("info", "conv1", "Its weights are very small"), "DYN022|": ("info", "loss", "")},
+    ),
+    "one silent layer in the middle": Case(
+        data() + conv("conv1", "data", "c1") + relu("c1", "relu1")
+        + conv("conv2", "c1", "c2", 'type: "gaussian" std: 1e-10') + relu("c2", "relu2") + TAIL.replace("c1", "c2")
+        .replace('"c2" top: "c2"', '"c2" top: "c3"').replace('bottom: "c2" top: "ip"', 'bottom: "c3" top: "ip"')
+        .replace('"conv2"', '"conv3"'),
+        {"DYN013": ("warning", "conv2", "the signal vanishes")},
+    ),
+    "a variance that eps decides": Case(
+        data() + conv("conv1", "data", "c1", 'type: "gaussian" std: 1e-4') + bn("c1") + relu("c1") + classifier("c1"),
+        {"DYN014": ("warning", "bn", "the variance is below 10 eps")},
+    ),
+    "units that are all alike": Case(
+        data() + conv("conv1", "data", "c1", "value: 0.1") + relu("c1") + classifier("c1"),
+        {"DYN029": ("warning", "conv1", "its 8 units compute the same"), "DYN008|": ("", "", "")},
+    ),
+    "a saturated layer": Case(
+        data() + layer("loud", "Power", "data", "loud", "power_param { scale: 1000 }")
+        + layer("s", "Sigmoid", "loud", "s") + conv("conv1", "s", "c1") + classifier("c1"),
+        {"DYN009": ("warning", "s", "is saturated")},
+    ),
+    "a ReLU that lets hardly anything through": Case(
+        data(side=24) + layer("down", "Power", "data", "down", "power_param { shift: -2.4 }") + relu("down")
+        + conv("conv1", "down", "c1") + classifier("c1"),
+        {"DYN007": ("warning", "relu", "almost no signal passes")},
+    ),
+    "scores that are too large": Case(
+        data() + conv("conv1", "data", "c1") + relu("c1") + classifier("c1", 'type: "gaussian" std: 2'),
+        {"DYN023": ("info", "loss", "the scores are too large"), "DYN021|": ("", "loss", "")},
+    ),
     "a vanishing signal": Case(
         data()
         + "".join(
@@ -251,11 +328,63 @@ def test_data_that_was_given_is_judged(value: np.ndarray, words: str) -> None:
     assert any(f.code == "DYN027" and words in f.message for f in found)
 
 
-def test_labels_outside_the_classes() -> None:
-    labels = np.array([0, 1, 5, 2], np.float32)
-    found = judged(Case(CASES["a healthy net"].text, options={"inputs": {"label": labels}}))
-    (finding,) = (f for f in found if f.code == "DYN025")
-    assert "1 labels are no class of 0..4 (such as 5)" in finding.message
+def with_inputs(name: str = "a healthy net", **arrays: np.ndarray) -> list[Finding]:
+    given = {name: array.astype(np.float32) for name, array in arrays.items()}
+    return judged(Case(CASES[name].text, options={"inputs": given}))
+
+
+def test_a_label_outside_the_classes_is_one_finding() -> None:
+    (finding,) = with_inputs(label=np.array([0, 1, 5, 2]))
+    assert finding.code == "DYN025"
+    assert "is no class of 0..4" in finding.message or "are no class of 0..4" in finding.message
+
+
+def test_data_that_are_not_finite_are_one_finding_and_no_layer_is_blamed() -> None:
+    (finding,) = with_inputs(data=np.full((4, 3, 12, 12), np.nan))
+    assert (finding.code, finding.layer) == ("DYN027", "data")
+    spot = np.random.default_rng(0).standard_normal((4, 3, 12, 12))
+    spot[0, 0, 0, 0] = np.inf
+    assert [f.code for f in with_inputs(data=spot)] == ["DYN027"]
+
+
+def test_labels_that_are_all_ignored_or_all_the_same() -> None:
+    ignoring = CASES["a healthy net"].text.replace('top: "loss" ', 'top: "loss" loss_param { ignore_label: 3 } ')
+    shape = {"data": np.random.default_rng(0).standard_normal((20, 3, 12, 12)).astype(np.float32)}
+    for labels, text, code, words in [
+        (np.full(20, 3), ignoring, "DYN024", "every label is ignore_label"),
+        (np.r_[np.full(39, 3), 1][20:], ignoring, None, ""),
+        (np.full(20, 2), CASES["a healthy net"].text, "DYN026", "All 20 labels of this batch are the same class"),
+    ]:
+        given = {**shape, "label": labels.astype(np.float32)}
+        found = judged(Case(text, options={"inputs": given}))
+        assert {f.code for f in found} <= {code}
+        assert code is None or words in found[0].message
+
+
+@pytest.mark.parametrize(("scale", "code"), [("0.00390625", None), ("1", None), ("100", "DYN027")])
+def test_pixels_that_a_transformation_has_made_too_large(scale: str, code: str | None) -> None:
+    source = (
+        'layer { name: "data" type: "Data" top: "data" top: "label" transform_param { mean_value: 118 '
+        f"scale: {scale} crop_size: 12 }} data_param {{ source: 'x' batch_size: 4 }} }}\n"
+    )
+    text = source + conv("conv1", "data", "c1") + bn("c1") + relu("c1") + classifier("c1")
+    found = judged(Case(text))
+    assert [f.code for f in found] == ([code] if code else [])
+    assert all("pixels are at most 255" in f.message for f in found)
+
+
+def test_samples_that_all_get_the_same_answer() -> None:
+    text = data(8) + layer("q", "Power", "data", "q", "power_param { scale: 1e-5 shift: 1 }") + classifier("q")
+    found = judged(Case(text, options={"batch": 8}))
+    assert [(f.code, f.severity) for f in found if f.code == "DYN018"] == [("DYN018", "info")]
+
+
+def test_what_suffers_stands_beside_the_finding() -> None:
+    text = CASES["a zero filler before a ReLU"].text
+    (finding,) = judged(Case(text))
+    assert [text[r.start : r.end] and r.message for r in finding.related] == [
+        f"'{name}' gives zeros because of it" for name in ("relu", "conv2", "ip")
+    ]
 
 
 def test_weights_that_do_not_fit_and_weights_of_another_net(shared: Path) -> None:

@@ -61,7 +61,14 @@ def softmax_loss(s: Step) -> Sequence[Array]:
     found = losses.negative_log(
         b, p, labels, normalizer(s, outer, "VALID"), ignored(s), weights=class_weights(s, scores.shape[0])
     )
-    s.facts.update(classes=scores.shape[0], positions=scores.shape[1], valid=found.valid, floored=found.floored)
+    s.facts.update(
+        classes=scores.shape[0],
+        positions=scores.shape[1],
+        valid=found.valid,
+        floored=found.floored,
+        classes_seen=found.classes_seen,
+        each=float(found.each.sum(dtype=np.float64)) / max(1, found.valid),
+    )
     if found.bad_labels:
         s.facts["bad_labels"] = found.bad_labels
     tops = [_scalar(s, found.loss), unrolled(p, tuple(x.shape), axis)][: max(1, len(s.tops))]

@@ -50,6 +50,7 @@ def batch_norm(s: Step) -> Sequence[Array]:
     if stored:
         # The third blob of NVIDIA 0.16 is a constant 1 that its own code does not divide by.
         f = None if s.dialect in _NVIDIA else factor
+        s.facts["stored"] = [None if blob is None else s.backend.to_host(blob) for blob in (mean, var, f)]
         remember(s, mean, var, eps, f)
         return [normalize(b, x, mean, var, eps=eps, factor=f, gamma=gamma, beta=beta)]
     batch_mean, batch_var = moments(b, x)
@@ -112,6 +113,7 @@ def segnet_or_pspnet_bn(s: Step) -> Sequence[Array]:
     s.facts.update(mode="stored" if stored else "batch", per_channel=x.size // max(1, x.shape[1]), eps=eps)
     if stored:
         remember(s, old_mean, old_var, eps)
+        s.facts["stored"] = [s.backend.to_host(old_mean), s.backend.to_host(old_var), None]
         return [normalize(b, x, old_mean, old_var, eps=eps, gamma=gamma, beta=beta)]
     mean, var = moments(b, x)
     remember(s, mean, var, eps)

@@ -42,7 +42,8 @@ class ClassLoss:
     """A classification loss and what explains it.
 
     Of `valid` counted positions `floored` have a probability at the floor; labels in `bad_labels` name no class. each:
-    the loss of every position before the division, 0 for those that do not count.
+    the loss of every position before the division, 0 for those that do not count. classes_seen: distinct labels that
+    count.
     """
 
     loss: float
@@ -50,6 +51,7 @@ class ClassLoss:
     floored: int
     bad_labels: tuple[float, ...] = ()
     each: Host = field(default_factory=lambda: np.empty(0, np.float32))
+    classes_seen: int = 0
 
 
 def negative_log(
@@ -83,6 +85,7 @@ def negative_log(
         int((values <= floor).sum()),
         tuple(float(v) for v in bad),
         each,
+        len(np.unique(host)),
     )
 
 

@@ -232,7 +232,7 @@ def _growth(view: View) -> Iterator[Finding]:
             )
             view.explain(blob, "warning")
         else:
-            for found in _gain(view, layer, blob, rms):
+            for found in _gain(view, layer, blob, stats):
                 if found.severity != "info":
                     yield found
                     continue
@@ -242,16 +242,21 @@ def _growth(view: View) -> Iterator[Finding]:
         yield from quiet[:1]
 
 
-def _gain(view: View, layer: LayerResult, blob: Blob, rms: float) -> Iterator[Finding]:
-    """DYN011: one layer with weights changes the scale a hundred times, and no BatchNorm behind it takes that back."""
+def _gain(view: View, layer: LayerResult, blob: Blob, stats: Stats) -> Iterator[Finding]:
+    """DYN011: one layer with weights changes the scale a hundred times, and no BatchNorm behind it takes that back.
+
+    The scale of what varies inside the channels: a bias alone is no gain.
+    """
     before = next((s.rms for _, s in view.bottoms(layer)), None)
     if layer.node.type not in WEIGHTED or not before or _normalised(blob):
         return
-    gain = rms / before
+    gain = math.sqrt(float(stats.spread.sum()) / stats.count) / before
     if LOW_GAIN <= gain <= HIGH_GAIN:
         return
     path = next((p.filler for p in layer.node.setup.params if p.role == "weight"), "")
     loud = gain > HIGH_GAIN
+    if not gain:
+        return  # one value a channel, or constants
     if not loud and _by_design(view, layer, blob):
         return
     yield view.finding(

@@ -1,6 +1,6 @@
 """What comes out and what went in: losses, labels, data, and nets that ignore their input.
 
-DYN005, DYN020, DYN021, DYN022, DYN024, DYN025, DYN027.
+DYN005, DYN018, DYN020 to DYN027.
 """
 
 from __future__ import annotations
@@ -9,13 +9,20 @@ import math
 from collections.abc import Iterator
 
 from prototxt_gpu_check.result import LayerResult
+from prototxt_gpu_check.stats import Stats
 from prototxt_gpu_check.verdict.view import View, param
 from prototxt_net.finding import Finding
 from prototxt_net.flow import carries_loss
 
 CONSTANT_LOGITS = 1e-3
 NEAR_CHANCE = 0.02
-UNSCALED = 50.0
+BEYOND_PIXELS = 300.0
+"""Mean |x| that no 8-bit picture has, whatever its mean: the transformation has made it."""
+HIGH_LOSS = 3.0
+ONE_CLASS = 16
+IGNORED = 0.95
+ALIKE = 1e-3
+ENOUGH = 8
 
 
 def findings(view: View) -> Iterator[Finding]:
@@ -32,27 +39,32 @@ def findings(view: View) -> Iterator[Finding]:
 
 
 def _data(view: View, layer: LayerResult) -> Iterator[Finding]:
-    """Only what was given or read is judged; synthetic values are ours."""
-    for kind, top in zip(layer.facts["values"], layer.tops, strict=False):
-        s = top.stats
-        if kind != "given" or not s.count:
+    """What was given or read; of synthetic values, which are ours, only what the file's own transformation does."""
+    for kind, (blob, s) in zip(layer.facts["values"], view.own(layer), strict=False):
+        if not s.count:
             continue
-        what = ""
-        if s.nonfinite:
-            what = "not finite"
-        elif len(s.shape) > 1 and s.all_zero:
-            what = "all 0"
-        elif len(s.shape) > 1 and s.std == 0:
-            what = "one constant"
-        elif len(s.shape) > 1 and top.same_samples:
-            what = "the same in every sample"
-        if what:
-            yield view.finding(
-                "DYN027",
-                layer,
-                "warning",
-                f"The data in '{top.name}' is {what}: check the source and transform_param.",
-            )
+        advice = "check the source and transform_param"
+        what = _degenerate(s, view.tops[blob].same_samples) if kind == "given" else ""
+        if not what and kind in ("given", "images") and len(s.shape) == 4 and (s.mean_abs or 0.0) > BEYOND_PIXELS:
+            what = f"{s.mean_abs:.4g} on average, and pixels are at most 255"
+            advice = "check scale, mean_value and mean_file of transform_param"
+        if not what:
+            continue
+        path = "transform_param" if kind == "images" else ""
+        yield view.finding("DYN027", layer, "warning", f"The data in '{blob.name}' is {what}: {advice}.", path)
+        view.explain(blob, "warning")
+
+
+def _degenerate(s: Stats, same_samples: bool | None) -> str:
+    if s.nonfinite:
+        return "not finite"
+    if len(s.shape) < 2:
+        return ""
+    if s.all_zero:
+        return "all 0"
+    if s.std == 0:
+        return "one constant"
+    return "the same in every sample" if same_samples else ""
 
 
 def _softmax_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
@@ -68,6 +80,7 @@ def _softmax_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
             f"{len(outside)} labels are no class of 0..{classes - 1} (such as {outside[0]:g}): the loss reads foreign "
             "memory. Fix the labels or num_output.",
         )
+        return
     scores = layer.node.bottoms[0]
     assert scores is not None
     stats = view.stats(scores)
@@ -79,6 +92,8 @@ def _softmax_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
         yield from _odd_loss(view, layer)
         return
     real_labels = any("given" in x.facts.get("values", ()) for x in view.layers)
+    if real_labels:
+        yield from _labels(view, layer)
     if floored == valid:
         cause = "its scores are explained above" if explained else "the scores differ by more than 87"
         yield view.finding(
@@ -106,6 +121,60 @@ def _softmax_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
                 f"Loss {loss:.6g} = ln {classes} with constant scores: the net does not look at its input"
                 f"{'.' if view.result.weights else ' yet.'}",
             )
+    elif not explained and not view.substituted and view.from_scratch and view.trains and classes > 1:
+        yield from _high_loss(view, layer, real_labels)
+    if not explained:
+        yield from _same_answer(view, layer, stats)
+
+
+def _labels(view: View, layer: LayerResult) -> Iterator[Finding]:
+    """DYN026: labels that were given, and tell nothing."""
+    valid, positions = int(layer.facts["valid"]), int(layer.facts["positions"])
+    if positions - valid > IGNORED * positions:
+        yield view.finding(
+            "DYN026",
+            layer,
+            "warning",
+            f"{100 * (1 - valid / positions):.3g}% of the labels are ignore_label: hardly anything is learned "
+            "from this batch.",
+        )
+    elif layer.facts["classes_seen"] == 1 and valid >= ONE_CLASS and int(layer.facts["classes"]) > 1:
+        yield view.finding(
+            "DYN026",
+            layer,
+            "warning",
+            f"All {valid} labels of this batch are the same class: the data is probably not shuffled.",
+        )
+
+
+def _high_loss(view: View, layer: LayerResult, real: bool) -> Iterator[Finding]:
+    """DYN023: the loss of one label, whatever it is divided by, against ln K."""
+    each, chance = float(layer.facts["each"]), math.log(int(layer.facts["classes"]))
+    if each > HIGH_LOSS * chance:
+        yield view.finding(
+            "DYN023",
+            layer,
+            "warning" if real else "info",
+            f"The loss starts at {each:.4g} for each label, {each / chance:.3g} times ln {layer.facts['classes']}, "
+            "what guessing costs: the scores are too large. Check the scale before the last layer.",
+        )
+
+
+def _same_answer(view: View, layer: LayerResult, scores: Stats) -> Iterator[Finding]:
+    """DYN018: scores (N, K) that hardly differ from sample to sample, and not because they are all but 0."""
+    if len(scores.shape) != 2 or scores.shape[0] < ENOUGH or scores.shape[1] < 2 or not view.data_varies:
+        return
+    rms = scores.rms or 0.0
+    across = math.sqrt(float(scores.spread.sum()) / scores.count)
+    if rms < CONSTANT_LOGITS or across >= ALIKE * rms or int(layer.facts["classes_seen"]) < 2:
+        return
+    best = int((scores.total / scores.per_channel).argmax())
+    yield view.finding(
+        "DYN018",
+        layer,
+        "warning" if view.result.weights else "info",
+        f"All {scores.shape[0]} samples get class {best} with almost equal scores: the net tells none from another.",
+    )
 
 
 def _mode(layer: LayerResult) -> str:

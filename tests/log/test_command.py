@@ -118,3 +118,34 @@ def test_an_empty_log(lsp: Run, tmp_path: Path) -> None:
     (tmp_path / "empty.log").write_bytes(b"")
     done = lsp("log", "empty.log", cwd=tmp_path)
     assert (done.code, "Nothing of a Caffe training log" in done.text) == (0, True)
+
+
+def compared(done: Any) -> tuple[str, str] | None:
+    first = done.json["compared"]["first"]
+    return None if first is None else (first["layer"], first["what"])
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "expected"),
+    [
+        pytest.param("bn_ok", ("", ""), None, id="the same net"),
+        pytest.param("explode_nan", ("", ""), None, id="the same net, values that are not finite"),
+        pytest.param("collapse_constant0", ("value: 0 ", "value: 0.1 "), ("conv2", "parameter blob 0"), id="filler"),
+        pytest.param("explode_87", ("use_global_stats: true", ""), ("bn1", "parameter blob 1"), id="another mode"),
+    ],
+)  # fmt: skip
+def test_compare_finds_the_layer_that_is_another(
+    lsp: Run, shared: Path, tmp_path: Path, name: str, changed: tuple[str, str], expected: tuple[str, str] | None
+) -> None:
+    folder = shared / "oracle" / "logs"
+    (tmp_path / "net.prototxt").write_text((folder / f"{name}.prototxt").read_text().replace(*changed))
+    log = str(folder / f"{name}.log")
+    done = lsp("log", log, "--net", "net.prototxt", "--compare", "--device", "cpu", "--format", "json", cwd=tmp_path)
+    assert compared(done) == expected
+
+
+def test_compare_needs_a_net_and_numbers(lsp: Run, folder: Path) -> None:
+    assert "give it with --net" in lsp("log", "train.log", "--compare", cwd=folder).err
+    (folder / "plain.log").write_text(text(loss(0, 2.3)))
+    done = lsp("log", "plain.log", "--net", "net.prototxt", "--compare", cwd=folder)
+    assert (done.code, "no debug_info lines to compare with" in done.err) == (2, True)

@@ -13,8 +13,9 @@ import click
 
 from prototxt_net.finding import SEVERITIES
 from prototxt_server.cli.common import fail, layout, read_net, reading_options, require_net, say, settings_of
+from prototxt_server.log.compare import Comparison, chosen, compare
 from prototxt_server.log.findings import Report, report
-from prototxt_server.log.reader import read
+from prototxt_server.log.reader import read, read_text
 from prototxt_server.log.record import Log
 
 _LONG = 64 << 20
@@ -25,6 +26,16 @@ _LONG = 64 << 20
 @click.argument("log")
 @click.option("--net", metavar="NET", help="The net that was trained: findings point at its lines and name the cause.")
 @reading_options
+@click.option("--compare", is_flag=True, help="Run one batch of NET and show the first layer that disagrees.")
+@click.option(
+    "--factor",
+    type=click.FloatRange(1, min_open=True),
+    default=3.0,
+    show_default=True,
+    help="What disagreeing means: by more than this factor.",
+)
+@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda:N", help="Where --compare runs.")
+@click.option("--weights", multiple=True, metavar="FILE.caffemodel", help="What --compare loads (repeatable).")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option(
     "--fail-on", type=click.Choice(SEVERITIES), default="warning", show_default=True, help="Exit 1 from here on."
@@ -40,17 +51,20 @@ def command(log: str, net: str | None, format_: str, **options: Any) -> None:
     name = (options["stdin_filename"] or "<stdin>") if log == "-" else log
     source = read_net(net) if net is not None else None
     settings = settings_of(options, net or "")
+    if options["compare"] and source is None:
+        fail("--compare runs the net: give it with --net")
     found = report(_read(log), name, source, settings)
     if net is not None and found.known.analysis is None:
         _not_a_net(net)
+    compared = _compare(found, options) if options["compare"] else None
     if format_ == "json":
         from prototxt_server.report.log_json import as_object
 
-        say(json.dumps(as_object(found), indent=2, ensure_ascii=False, allow_nan=False))
+        say(json.dumps(as_object(found, compared), indent=2, ensure_ascii=False, allow_nan=False))
     else:
         from prototxt_server.report.log_text import text
 
-        say(text(found, layout(sys.stdout, options)))
+        say(text(found, layout(sys.stdout, options), compared))
     raise SystemExit(_exit_code(found, options))
 
 
@@ -64,6 +78,37 @@ def _not_a_net(net: str) -> None:
     from prototxt_server.engine import analyze
 
     require_net(analyze(read_net(net)))
+
+
+def _compare(found: Report, options: dict[str, Any]) -> Comparison:
+    """One batch of the net in the phase of the pass that is compared. Ends the program when there is nothing to lay it
+    beside, or no result.
+    """
+    from prototxt_gpu_check.client import WorkerError
+    from prototxt_server.forward import request_of, worker
+
+    kept = chosen(found.log)
+    analysis = found.known.analysis
+    if kept is None or analysis is None:
+        fail(f"{found.name}: has no debug_info lines to compare with")
+    request = request_of(
+        analysis,
+        device=options["device"],
+        weights=list(options["weights"]),
+        strict_fillers=True,
+        backward=kept.backward,
+        debug_info=True,
+    )
+    request["phase"] = kept.phase or "auto"
+    with worker() as client:
+        try:
+            done = client.check(request)
+        except WorkerError as error:
+            fail(f"{analysis.source.path}: {error}")
+    result = compare(kept, read_text("\n".join([*done.debug_info, ""])), found.known, options["factor"])
+    result.device, result.phase = str(done.data["device"]), str(done.data["phase"])
+    result.batch = done.data.get("batch_used")
+    return result
 
 
 def _read(path: str) -> Log:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from prototxt_server.log.compare import Comparison, Row
 from prototxt_server.log.findings import Report
 from prototxt_server.log.tracks import Point, Track
 from prototxt_server.log.values import Pass, Value
 from prototxt_server.report.record import record
 
 
-def as_object(report: Report) -> dict[str, Any]:
-    """The documented object."""
+def as_object(report: Report, compared: Comparison | None = None) -> dict[str, Any]:
+    """The documented object; with `compared` where a batch was run beside the log."""
     log = report.log
-    return {
+    found: dict[str, Any] = {
         "filename": report.name,
         "writer": {
             "dialect": report.writer.dialect or None,
@@ -35,6 +36,22 @@ def as_object(report: Report) -> dict[str, Any]:
         "kept_passes": [_pass(report, kept) for kept in log.passes],
         "findings": [record(file, finding) for file in report.files for finding in file.findings],
     }
+    if compared is not None:
+        found["compared"] = {
+            "device": compared.device,
+            "phase": compared.phase,
+            "batch": compared.batch,
+            "factor": compared.factor,
+            "iteration": compared.kept.iteration,
+            "first": None if compared.first is None else _compared(compared.first),
+            "numbers": [_compared(row) for row in compared.rows],
+        }
+    return found
+
+
+def _compared(row: Row) -> dict[str, Any]:
+    here = row.here if row.here is None else _finite(row.here)
+    return {"layer": row.layer, "what": row.what, "log": _finite(row.log), "here": here, "agrees": row.agrees}
 
 
 def _finite(value: float) -> float | None:

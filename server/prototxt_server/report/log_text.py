@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from prototxt_net.finding import Finding
+from prototxt_server.log.compare import Comparison
 from prototxt_server.log.findings import LogFindings, Report
 from prototxt_server.log.tracks import Track
 from prototxt_server.log.values import Pass
@@ -17,8 +18,8 @@ _SHOWN, _BEFORE = 140, 80
 _ROWS = 5
 
 
-def text(report: Report, layout: Layout) -> str:
-    """The whole report."""
+def text(report: Report, layout: Layout, compared: Comparison | None = None) -> str:
+    """The whole report. compared: the same pass run here, if that was asked for."""
     style = Style(layout.colour)
     parts = [heading(report)]
     for file in report.files:
@@ -30,6 +31,8 @@ def text(report: Report, layout: Layout) -> str:
     first = next((v for v in report.verdicts if v.kept is not None and v.layer in v.kept.layers), None)
     if first is not None:
         parts.append(around(report, first))
+    if compared is not None:
+        parts.append(beside(compared))
     if not report.findings:
         parts.append(_nothing(report))
     return "\n\n".join(parts)
@@ -117,6 +120,46 @@ def _row(report: Report, kept: Pass, name: str, here: bool) -> tuple[str, ...]:
     type_ = report.known.type(name)
     shown = type_ if report.known.certain(name) or not type_ else f"{type_}?"
     return ">" if here else "", visible(name), shown, visible(tops), sizes, params
+
+
+def beside(compared: Comparison) -> str:
+    """The first layer whose numbers differ from ours, with the rows around it."""
+    batch = f", batch {compared.batch}" if compared.batch is not None else ""
+    which = f"iteration {compared.kept.iteration}" if compared.kept.iteration is not None else "the first pass"
+    head = f"Beside one batch run here ({compared.device}, {compared.phase}{batch}) {which} of the log "
+    if not compared.rows:
+        return head + "has no layer in common."
+    first = compared.first
+    if first is None:
+        head += f"agrees in all {len(compared.rows)} numbers within a factor of {compared.factor:g}."
+        at = -1
+    else:
+        head += f"disagrees first at '{visible(first.layer)}', {visible(first.what)}, by more than {compared.factor:g}."
+        at = compared.rows.index(first)
+    if compared.data is not None:
+        row = compared.data
+        head += (
+            f" The data differs in size ({_number(row.log)} in the log, {_number(row.here or 0.0)} here): it is not the"
+            " user's here, so layers above the first BatchNorm differ with it."
+        )
+    if at < 0:
+        return head
+    shown = compared.rows[max(0, at - _ROWS) : at + _ROWS + 1]
+    rows = [("", "layer", "number", "log", "here")]
+    rows += [
+        (
+            ">" if row is first else "",
+            visible(row.layer),
+            visible(row.what),
+            _number(row.log),
+            "-" if row.here is None else _number(row.here),
+        )
+        for row in shown
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    return "\n".join(
+        [head, *("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)]
+    )
 
 
 def _number(value: float) -> str:

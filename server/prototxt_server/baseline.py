@@ -38,14 +38,16 @@ def load(path: str) -> Known | None:
         raise PathError(f"{path}: is no baseline; delete it to have one written") from None
 
 
-def save(path: str, files: Iterable[FileFindings]) -> None:
-    """Write all findings as a baseline. Raises files.PathError."""
+def of(path: str, files: Iterable[FileFindings]) -> Known:
+    """All findings, as the baseline at `path` knows them."""
+    return Counter(_key(path, file, finding) for file in files for finding in file.findings)
+
+
+def save(path: str, known: Known) -> None:
+    """Write a baseline. Raises files.PathError."""
     table: dict[str, dict[str, dict[str, int]]] = {}
-    for file in files:
-        for finding in file.findings:
-            name, code, layer = _key(path, file, finding)
-            layers = table.setdefault(name, {}).setdefault(code, {})
-            layers[layer] = layers.get(layer, 0) + 1
+    for (name, code, layer), count in known.items():
+        table.setdefault(name, {}).setdefault(code, {})[layer] = count
     try:
         Path(path).touch()
     except OSError as error:
@@ -53,8 +55,11 @@ def save(path: str, files: Iterable[FileFindings]) -> None:
     write(path, json.dumps({"version": 1, "findings": table}, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def without(path: str, known: Known, files: Iterable[FileFindings]) -> tuple[list[FileFindings], int]:
-    """The files with the findings that the baseline at `path` does not know, and how many of its own are gone."""
+def without(path: str, known: Known, files: Iterable[FileFindings]) -> tuple[list[FileFindings], Known]:
+    """The files with the findings that the baseline at `path` does not know, and those of its own that are gone.
+
+    Gone is what is not found in a file that was checked, and whatever was found in one that is not there any more.
+    """
     left = Counter(known)
     rest = []
     seen = set()
@@ -68,7 +73,9 @@ def without(path: str, known: Known, files: Iterable[FileFindings]) -> tuple[lis
                 new.append(finding)
         seen.add(_name(path, file.filename))
         rest.append(FileFindings(file.filename, file.text, new))
-    return rest, sum(count for (name, _, _), count in left.items() if name in seen)
+    folder = os.path.dirname(path)
+    names = {name for name, _, _ in left if name in seen or not os.path.exists(os.path.join(folder, name))}
+    return rest, Counter({key: count for key, count in left.items() if count > 0 and key[0] in names})
 
 
 def _key(path: str, file: FileFindings, finding: Finding) -> tuple[str, str, str]:

@@ -113,9 +113,7 @@ def test_of_two_files_the_later_one_counts(tmp_path: Path) -> None:
     ("data", "words"),
     [
         pytest.param(b"", "is empty", id="empty"),
-        pytest.param(
-            b"name: 'net'\nlayer { name: 'ip' }\n", "is text, not a binary caffemodel", id="text"
-        ),
+        pytest.param(b"name: 'net'\nlayer { name: 'ip' }\n", "is text, not a binary caffemodel", id="text"),
         pytest.param(bytes(range(1, 200)), "not a caffemodel", id="binary junk"),
         pytest.param(b"\x89HDF\r\n\x1a\n" + bytes(100), "cannot be read as HDF5", id="hdf5"),
         pytest.param(b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull", id="LFS pointer"),

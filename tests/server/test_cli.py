@@ -344,24 +344,6 @@ def test_it_has_one_name_however_it_is_started() -> None:
 
 
 # -- findings that are to stay -----------------------------------------------------------------------------------------
-def test_a_baseline_hides_what_it_knows(lsp: Lsp, tmp_path: Path) -> None:
-    net = tmp_path / "net.prototxt"
-    net.write_bytes(ZERO_GAMMA)
-    check = ("check", "net.prototxt", "--baseline", "known.json", "--format", "json")
-    done = lsp(*check, cwd=tmp_path)
-    assert (done.code, done.json) == (0, [])
-    assert "to known.json." in done.err
-    net.write_bytes(b"# a line above\n" + ZERO_GAMMA + b"layer { type: 3 }\n")
-    new = {row["code"] for row in lsp(*check, cwd=tmp_path).json}
-    assert "SYN010" in new
-    assert "BN031" not in new
-    assert lsp("check", "net.prototxt", "--fix", "--select", "BN032", cwd=tmp_path).code == 0
-    assert "1 finding of known.json gone" in lsp(*check, cwd=tmp_path).err
-    (tmp_path / "known.json").write_text("[]")
-    done = lsp(*check, cwd=tmp_path)
-    assert (done.code, "known.json: is no baseline" in done.err) == (2, True)
-
-
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_ignore_comments_for_what_fails(lsp: Lsp, newline: str, tmp_path: Path) -> None:
     net = tmp_path / "net.prototxt"

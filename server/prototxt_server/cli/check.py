@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections import Counter
 from typing import Any
 
 import click
@@ -14,6 +13,7 @@ from prototxt_net.words import count
 from prototxt_server import baseline, files
 from prototxt_server.checking import Checked, Task, check_all
 from prototxt_server.cli.common import complain, fail, layout, reading_options, say, settings_of
+from prototxt_server.cli.progress import shown
 from prototxt_server.config import ConfigError
 from prototxt_server.report import formats, human
 from prototxt_server.report.record import FileFindings
@@ -82,6 +82,7 @@ def _codes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     metavar="FILE",
     help="Do not report what FILE knows (by file, code and layer); where there is no FILE, write it.",
 )
+@click.option("--prune-baseline", is_flag=True, help="Take out of the baseline what is not found any more.")
 @click.option("--statistics", is_flag=True, help="Counts per rule instead of findings.")
 @click.option("--jobs", type=click.IntRange(0), default=0, show_default=True, help="Processes; 0: as many as pay.")
 @click.option(
@@ -111,7 +112,7 @@ def command(paths: tuple[str, ...], **options: Any) -> None:
         if options["forward"]:
             found = _with_forward(results)
         if options["baseline"]:
-            found = _without_known(found, options["baseline"])
+            found = _without_known(found, options["baseline"], options["prune_baseline"])
         _print(found, results, options)
     if complaints or any(result.complaint for result in results):
         raise SystemExit(2)
@@ -125,6 +126,10 @@ def _checked(names: list[str], options: dict[str, Any]) -> list[Checked]:
         options, select=options["select"], extend_select=options["extend_select"], ignore=options["ignore"]
     )
     failing = SEVERITIES[: SEVERITIES.index(options["fail_on"]) + 1]
+    if options["prune_baseline"] and not options["baseline"]:
+        fail("--prune-baseline needs --baseline FILE")
+    if options["prune_baseline"] and any(options[name] for name in ("select", "ignore", "diff")):
+        fail("--prune-baseline excludes --select, --ignore and --diff: what they leave out is not gone")
     if options["add_ignore"] and options["fix"]:
         fail("--add-ignore and --fix exclude each other")
     task = Task(
@@ -138,7 +143,7 @@ def _checked(names: list[str], options: dict[str, Any]) -> list[Checked]:
         cached=not any(options[name] for name in ("no_cache", "fix", "diff", "add_ignore", "forward")),
     )
     try:
-        return list(check_all(names, task, options["jobs"], keep=options["forward"]))
+        return list(shown(check_all(names, task, options["jobs"], keep=options["forward"]), len(names), "Checking"))
     except ConfigError as error:
         fail(str(error))
 
@@ -160,7 +165,7 @@ def _with_forward(results: list[Checked]) -> list[FileFindings]:
     analyses = [r.analysis for r in results if r.analysis is not None]
     nets = [a for a in analyses if a.file.kind == "net" and not any(f.caffe_aborts for f in a.findings)]
     noted: dict[str, int] = {}
-    for done in run_each(nets, {"device": "auto"}):
+    for done in shown(run_each(nets, {"device": "auto"}), len(nets), "Running one batch"):
         source = done.analysis.source
         if done.problem:
             complain(f"{source.path}: no forward pass: {done.problem}")
@@ -173,19 +178,25 @@ def _with_forward(results: list[Checked]) -> list[FileFindings]:
     return list(merged.values())
 
 
-def _without_known(found: list[FileFindings], path: str) -> list[FileFindings]:
-    """The findings that the baseline does not know; the first time, they become the baseline."""
+def _without_known(found: list[FileFindings], path: str, prune: bool) -> list[FileFindings]:
+    """The findings that the baseline does not know; the first time, they become the baseline.
+
+    prune: also write the baseline anew without what is gone.
+    """
     try:
         known = baseline.load(path)
         if known is None:
-            baseline.save(path, found)
-            known = baseline.load(path) or Counter()
+            known = baseline.of(path, found)
+            baseline.save(path, known)
             click.echo(f"Wrote {count(known.total(), 'finding')} to {path}.", err=True)
+        rest, gone = baseline.without(path, known, found)
+        if gone and prune:
+            baseline.save(path, known - gone)
+            click.echo(f"Took {count(gone.total(), 'finding')} out of {path}.", err=True)
+        elif gone:
+            click.echo(f"{count(gone.total(), 'finding')} of {path} gone: --prune-baseline takes them out.", err=True)
     except files.PathError as error:
         fail(str(error))
-    rest, gone = baseline.without(path, known, found)
-    if gone:
-        click.echo(f"{count(gone, 'finding')} of {path} gone: delete it to have it written anew.", err=True)
     return rest
 
 

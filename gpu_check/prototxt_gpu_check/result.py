@@ -187,6 +187,8 @@ def _layer(layer: LayerResult, backward: BackwardResult | None) -> dict[str, Any
         out["source"] = layer.facts["source"]
     out["bottoms"] = list(layer.node.layer.definition.bottoms)
     out["tops"] = [_top(top) for top in layer.tops]
+    if not layer.checked:
+        out["unknown_tops"] = list(layer.node.layer.definition.tops)
     out["params"] = [{"mean_abs": number(p.after.mean_abs), "shape": list(p.shape)} for p in layer.params]
     diffs = None if backward is None else backward.of(layer.node)
     out["bottom_diffs"] = [] if diffs is None else [_diff(layer.node, d) for d in diffs.bottoms]

@@ -152,7 +152,7 @@ def check_described(before: Analysis, after: Analysis) -> None:
 
 
 def check_line_ends(text: str, after: str) -> None:
-    if text.count("\n") == text.count("\r\n"):
+    if "\n" in text and text.count("\n") == text.count("\r\n"):
         assert after.count("\n") == after.count("\r\n")
 
 

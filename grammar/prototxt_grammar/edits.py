@@ -51,29 +51,38 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
 
 
 def line_start(text: str, offset: int) -> int:
-    """Where the line of `offset` begins. Lines end at LF, as for protobuf's comments."""
-    return text.rfind("\n", 0, offset) + 1
+    """Where the line of `offset` begins, as `LineIndex` counts lines."""
+    if text.startswith("\r\n", offset - 1) and offset > 0:
+        offset -= 1
+    line = text.rfind("\n", 0, offset) + 1
+    return max(line, text.rfind("\r", line, offset) + 1)  # no search for "\r" through a text that has none
 
 
 def line_end(text: str, offset: int) -> int:
-    """Where the line of `offset` ends, before its line break."""
+    """Where the line of `offset` ends, before its line break; an offset inside of CRLF is still in that line."""
+    if text.startswith("\r\n", offset - 1) and offset > 0:
+        return offset - 1
     end = text.find("\n", offset)
-    if end < 0:
-        return len(text)
-    return end - 1 if end > 0 and text[end - 1] == "\r" else end
+    end = len(text) if end < 0 else end
+    mark = text.find("\r", offset, end)
+    return end if mark < 0 else mark
 
 
 def indent_of(text: str, offset: int) -> str:
-    """The white space with which the line of `offset` begins."""
+    """The blanks and tabs with which the line of `offset` begins."""
     start = line_start(text, offset)
-    end = start
-    while end < len(text) and text[end] in " \t":
-        end += 1
-    return text[start:end]
+    return text[start : skip_blanks(text, start)]
+
+
+def skip_blanks(text: str, offset: int) -> int:
+    """Where the blanks and tabs from `offset` on end."""
+    while offset < len(text) and text[offset] in " \t":
+        offset += 1
+    return offset
 
 
 def newline_of(text: str) -> str:
-    """The line break that the text uses first, LF where it has none."""
+    """The line break that the text uses first: CRLF, or LF. A lone CR is none: it does not end a comment."""
     at = text.find("\n")
     return "\r\n" if at > 0 and text[at - 1] == "\r" else "\n"
 
@@ -86,10 +95,10 @@ def field_removal(text: str, start: int, end: int) -> Edit:
     follows. Of a field that shares a line, the white space before it goes, so that its neighbours keep one space
     between them; a comment behind it stays then, since it may speak of the neighbours.
     """
-    after = _skip_blanks(text, end)
+    after = skip_blanks(text, end)
     if text[after : after + 1] in (",", ";"):
         end = after + 1
-        after = _skip_blanks(text, end)
+        after = skip_blanks(text, end)
     first = line_start(text, start)
     alone_before = not text[first:start].strip(" \t")
     last = line_end(text, after)
@@ -105,12 +114,6 @@ def field_removal(text: str, start: int, end: int) -> Edit:
     while before > first and text[before - 1] in " \t":
         before -= 1
     return Edit(before, end, "")
-
-
-def _skip_blanks(text: str, offset: int) -> int:
-    while offset < len(text) and text[offset] in " \t":
-        offset += 1
-    return offset
 
 
 def insert_field(text: str, message_start: int, message_end: int, snippet: str) -> Edit:

@@ -12,7 +12,8 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from prototxt_grammar.edits import Edit
+from prototxt_grammar.comments import comments
+from prototxt_grammar.edits import Edit, line_end, line_start, newline_of
 from prototxt_grammar.tree import Field, ListValue, Message, Tree
 from prototxt_net.finding import Finding, Fix
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 UNUSED = "SUP001"
 _DIRECTIVE = re.compile(r"#[ \t]*lsp:[ \t]*ignore(-file)?[ \t]*\[([^\]\r\n]*)\]")
-_DIALECT = re.compile(r"#[ \t]*lsp:[ \t]*dialect[ \t]*=[ \t]*([\w.+-]+)")
 
 
 @dataclass(slots=True)
@@ -85,41 +85,23 @@ def directives(tree: Tree) -> list[Directive]:
     """The suppression comments of a text, in file order."""
     text = tree.text
     found = []
+    spans = list(comments(text))
     for match in _DIRECTIVE.finditer(text):
-        line_start = _line_start(text, match.start())
-        comment = comment_start(text, line_start)
-        if comment < 0 or comment > match.start():
+        at = bisect_right(spans, (match.start(), len(text))) - 1
+        if at < 0 or spans[at][1] <= match.start():
             continue  # inside a string
+        first, last = line_start(text, match.start()), line_end(text, match.end())
+        comment = max(spans[at][0], first)
         codes = [(part.group(), match.start(2) + part.start()) for part in re.finditer(r"[^\s,]+", match.group(2))]
-        line_end = _line_end(text, match.end())
-        own_line = not text[line_start:comment].strip()
+        own_line = not text[first:comment].strip()
         if match.group(1):
             start, end = 0, len(text) + 1
         elif own_line:
             start, end = _next_field(tree, match.end())
         else:
-            start, end = line_start, line_end
-        found.append(Directive(codes, comment, line_end, start, end, own_line))
+            start, end = first, last
+        found.append(Directive(codes, comment, last, start, end, own_line))
     return found
-
-
-def comment_start(text: str, line_start: int) -> int:
-    """Where the comment on a line begins, -1 when it has none. Strings do not span lines, so the line is enough."""
-    quote = ""
-    at = line_start
-    while at < len(text) and text[at] not in "\r\n":
-        c = text[at]
-        if quote:
-            if c == "\\":
-                at += 1
-            elif c == quote:
-                quote = ""
-        elif c == "#":
-            return at
-        elif c in "\"'":
-            quote = c
-        at += 1
-    return -1
 
 
 def _next_field(tree: Tree, offset: int) -> tuple[int, int]:
@@ -145,16 +127,6 @@ def _children(item: Field, offset: int) -> list[Field]:
     if isinstance(value, ListValue):
         value = next((v for v in value.items if v.start <= offset < v.end), None)
     return value.fields if isinstance(value, Message) else []
-
-
-def _line_start(text: str, offset: int) -> int:
-    line = text.rfind("\n", 0, offset) + 1
-    return max(line, text.rfind("\r", line, offset) + 1)  # no search for "\r" through a file that has none
-
-
-def _line_end(text: str, offset: int) -> int:
-    ends = [at for at in (text.find("\n", offset), text.find("\r", offset)) if at >= 0]
-    return min(ends, default=len(text))
 
 
 def _unused(found: list[Directive], analysis: Analysis, active: frozenset[str]) -> list[Finding]:
@@ -191,7 +163,7 @@ def _without(directive: Directive, code: str, text: str) -> Edit:
         return Edit(open_ + 1, close, ", ".join(rest))
     start, end = directive.comment, directive.comment_end
     if directive.own_line:
-        start = _line_start(text, start)
+        start = line_start(text, start)
         end += len(re.match(r"\r\n|\n|\r|", text[end : end + 2]).group())  # type: ignore[union-attr]
     else:
         while start > 0 and text[start - 1] in " \t":
@@ -211,31 +183,13 @@ def ignore_edit(analysis: Analysis, finding: Finding, reason: str = "") -> Edit:
     tail = f" {reason}" if reason else ""
     if place is None:
         at = 1 if text.startswith("\ufeff") else 0
-        return Edit(at, at, f"# lsp: ignore-file[{finding.code}]{tail}{_newline(text)}")
+        return Edit(at, at, f"# lsp: ignore-file[{finding.code}]{tail}{newline_of(text)}")
     for directive in directives(analysis.tree):
         if directive.own_line and directive.start == place and directive.codes and directive.comment < place:
             last, at = directive.codes[-1]
             return Edit(at + len(last), at + len(last), f", {finding.code}")
-    line_start = _line_start(text, place)
-    before = text[line_start:place]
-    comment = f"# lsp: ignore[{finding.code}]{tail}{_newline(text)}"
+    before = text[line_start(text, place) : place]
+    comment = f"# lsp: ignore[{finding.code}]{tail}{newline_of(text)}"
     if before.strip():
-        return Edit(place, place, _newline(text) + comment)
+        return Edit(place, place, newline_of(text) + comment)
     return Edit(place, place, comment + before)
-
-
-def _newline(text: str) -> str:
-    at = text.find("\n")
-    return "\r\n" if at > 0 and text[at - 1] == "\r" else "\n"
-
-
-def header_dialect(text: str) -> str:
-    """The dialect that a `# lsp: dialect=NAME` comment above the first field names, "" when there is none."""
-    for line in re.split(r"\r\n|\n|\r", text):
-        line = line.strip()
-        if line and not line.startswith("#"):
-            return ""
-        match = _DIALECT.match(line)
-        if match:
-            return match.group(1)
-    return ""

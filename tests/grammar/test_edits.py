@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from texts import VALID
 from trees import plain
 
-from prototxt_grammar import Edit, Message, apply_edits, parse
+from prototxt_grammar import Edit, LineIndex, Message, apply_edits, parse
+from prototxt_grammar.comments import comments
 from prototxt_grammar.edits import apply_edits_reporting, field_removal, indent_of, insert_field, line_end, line_start
 
 APPLIED = [
@@ -114,3 +115,25 @@ def test_lines() -> None:
     assert [line_start(text, place) for place in (0, 1, 3, 7, 11)] == [0, 0, 3, 3, 10]
     assert [line_end(text, place) for place in (0, 3, 10)] == [1, 9, 11]
     assert [indent_of(text, place) for place in (0, 5, 11)] == ["", "\t ", ""]
+
+
+@given(st.text("a\r\n", max_size=8), st.integers(0, 8))
+def test_lines_are_those_of_the_line_index(text: str, offset: int) -> None:
+    offset = min(offset, len(text))
+    index = LineIndex(text)
+    assert (line_start(text, offset), line_end(text, offset)) == index.line_range(index.line_of(offset))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        pytest.param("a: 1 # b\nc: 2 #d", ["# b", "#d"], id="to the end of the line"),
+        pytest.param("a: \"#\" b: '#' # c", ["# c"], id="not inside strings"),
+        pytest.param('a: "\\"#" # c', ["# c"], id="an escaped quote ends no string"),
+        pytest.param('a: "# b\nc # d', ["# d"], id="an open string ends with its line"),
+        pytest.param("# a\rb: 1\n", ["# a\rb: 1"], id="a carriage return ends no comment"),
+        pytest.param("# it's\nb: 'x' # y", ["# it's", "# y"], id="quotes in comments"),
+    ],
+)
+def test_comments(text: str, found: list[str]) -> None:
+    assert [text[start:end] for start, end in comments(text)] == found

@@ -110,3 +110,17 @@ def test_another_dialect_may_read_it_as_well() -> None:
     verdict = detect(NVIDIA)
     assert dialect.reads_as_well(tree, "nvidia-0.17", "net", verdict)
     assert not dialect.reads_as_well(tree, "ssd", "net", verdict)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("# lsp: dialect=ssd\nlayer { }\n", "ssd"),
+        ("\n# a net\n#lsp:dialect = nvidia-0.15\n", "nvidia-0.15"),
+        ("layer { }\n# lsp: dialect=ssd\n", ""),
+        ('name: "# lsp: dialect=ssd"\n', ""),
+        ("", ""),
+    ],
+)
+def test_the_dialect_is_named_above_the_first_field(text: str, name: str) -> None:
+    assert dialect.header(parse(text)) == name

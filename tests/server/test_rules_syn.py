@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from prototxt_grammar import apply_edits
+from prototxt_grammar import LineIndex, apply_edits
 from prototxt_server.analysis import Settings, Source
 from prototxt_server.engine import analyze
+from prototxt_server.files import decode
 from prototxt_server.rules.example_nets import CONV, IMAGE
 
 _SOLVER = 'net: "a.prototxt"\nbase_lr: 0.01\nlr_policy: "fixed"\n'
@@ -98,3 +99,31 @@ def test_safe_fixes(broken: str, fixed: str) -> None:
     ]
     assert apply_edits(broken, edits) == fixed
     assert codes(fixed) == []
+
+
+def damaged(data: bytes) -> list[tuple[str, str, int]]:
+    """(code, severity, line) of what is said about a file of these bytes."""
+    text = decode(data, "net.prototxt")
+    analysis = analyze(Source(text.text, text.path, text.encoding_problem), Settings(select=("SYN",)))
+    lines = LineIndex(text.text)
+    return [(f.code, f.severity, lines.line_of(f.start) + 1) for f in analysis.findings]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        pytest.param(b'# \xe9\nname: "ok" # \xe9\n', [], id="invalid bytes in comments do no harm"),
+        pytest.param(b'# ok\nname: "a\xe9b # \xe9"\nlayer { name: "\xe9" }\n', [("SYN008", "warning", 2)], id="said once"),
+        pytest.param(b'name: "a\\"" # "\xe9\n', [], id="a quote inside a string ends nothing"),
+        pytest.param('name: "a\u2028\u0085\x0cb"\n'.encode() + b'state { stage: "\xe9" }\n', [("SYN008", "warning", 2)],
+                     id="only line feeds end lines"),
+        pytest.param(b"# old\rlayer {\r}\r", [("SYN008", "warning", 1)], id="a comment that swallows the file"),
+        pytest.param(b'name: "a"\rlayer {\r}\r', [], id="without a comment a carriage return is white space"),
+        pytest.param(b"# old\r\nlayer {\r\n}\r\n", [], id="CRLF"),
+        pytest.param(b"# a\rb\nlayer { }\n", [], id="prose behind a stray carriage return"),
+        pytest.param(b"# a\rname: 'x'\nlayer { }\n", [("SYN008", "warning", 1)], id="one line is swallowed"),
+        pytest.param(b"# \0\nlayer { }\n", [("SYN008", "error", 1)], id="a NUL ends the text, in a comment too"),
+    ],
+)  # fmt: skip
+def test_bytes_that_are_not_plain_text(data: bytes, said: list[tuple[str, str, int]]) -> None:
+    assert damaged(data) == said

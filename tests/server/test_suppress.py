@@ -8,7 +8,7 @@ from prototxt_grammar import apply_edits
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import analyze
 from prototxt_server.rules.example_nets import CONV, IMAGE
-from prototxt_server.suppress import header_dialect, ignore_edit
+from prototxt_server.suppress import ignore_edit
 
 NAMELESS = CONV.replace('  name: "conv"\n', "")  # SCH013 at the line of its type
 UNKNOWN = CONV.replace("pad: 1", "padding_mode: 1")  # SCH001 inside convolution_param
@@ -109,17 +109,3 @@ def test_the_edit_that_silences_a_finding(text: str, code: str, wanted: str) -> 
     edited = apply_edits(text, [ignore_edit(analysis, finding, "as published")])
     assert edited == wanted
     assert code not in codes(edited)
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("# lsp: dialect=ssd\nlayer { }\n", "ssd"),
-        ("\n# a net\n#lsp:dialect = nvidia-0.15\n", "nvidia-0.15"),
-        ("layer { }\n# lsp: dialect=ssd\n", ""),
-        ('name: "# lsp: dialect=ssd"\n', ""),
-        ("", ""),
-    ],
-)
-def test_the_dialect_is_named_above_the_first_field(text: str, name: str) -> None:
-    assert header_dialect(text) == name

@@ -14,11 +14,12 @@ from prototxt_server.rules.catalogue import load_all
 
 RULES = load_all()
 # The first word of the part of a message that says what to do.
-ADVICE = (
-    "add bring change choose close combine connect convert correct delete did do drop enlarge feed fold freeze give "
-    "insert keep let lower make merge move put raise reduce remove rename reorder replace reshape restrict run save set "
-    "skip sort swap take transform unfreeze unify use write"
-).split()
+ADVICE = {
+    "add", "bring", "change", "choose", "close", "combine", "connect", "convert", "correct", "delete", "did", "do",
+    "drop", "enlarge", "feed", "fold", "freeze", "give", "insert", "keep", "let", "lower", "make", "merge", "move",
+    "put", "raise", "reduce", "remove", "rename", "reorder", "replace", "reshape", "restrict", "run", "save", "set",
+    "skip", "sort", "swap", "take", "transform", "unfreeze", "unify", "use", "write",
+}  # fmt: skip
 # Rules that speak of places in the file; everywhere else data flows from what is before to what is behind.
 PLACES = {"NET002", "NET020", "SCH008", "SYN003"}
 # What aborts later than at set-up, or in another Caffe, must say so: only an abort on loading is `caffe_aborts`.

@@ -6,7 +6,7 @@ stays as it is.
 
 from __future__ import annotations
 
-from prototxt_grammar.edits import Edit
+from prototxt_grammar.edits import Edit, indent_of, line_start, newline_of, skip_blanks
 from prototxt_net.file import Layer, NetFile
 from prototxt_net.message import Bound, Entry
 
@@ -28,50 +28,25 @@ def string_edit(layer: Layer, entry: Entry, text: str) -> Edit:
 
 def delete(text: str, start: int, end: int) -> Edit:
     """Delete `text[start:end]`, a separator behind it, and its line when nothing else is on it (a comment stays)."""
-    behind = _skip_blanks(text, end)
+    behind = skip_blanks(text, end)
     if text[behind : behind + 1] in (",", ";"):
         end = behind + 1
-        behind = _skip_blanks(text, end)
-    line_start = _line_start(text, start)
-    if text[line_start:start].strip():  # other fields before it on the line
+        behind = skip_blanks(text, end)
+    line = line_start(text, start)
+    if text[line:start].strip():  # other fields before it on the line
         while text[start - 1] in " \t":
             start -= 1
         return Edit(start, end, "")
     if text[behind : behind + 2] == "\r\n":
-        return Edit(line_start, behind + 2, "")
+        return Edit(line, behind + 2, "")
     if behind >= len(text) or text[behind] in "\r\n":
-        return Edit(line_start, min(behind + 1, len(text)), "")
+        return Edit(line, min(behind + 1, len(text)), "")
     return Edit(start, behind, "")
-
-
-def _skip_blanks(text: str, offset: int) -> int:
-    while offset < len(text) and text[offset] in " \t":
-        offset += 1
-    return offset
-
-
-def _line_start(text: str, offset: int) -> int:
-    line = text.rfind("\n", 0, offset) + 1
-    return max(line, text.rfind("\r", line, offset) + 1)  # no search for "\r" through a file that has none
 
 
 def delete_entry(text: str, base: int, entry: Entry) -> Edit:
     """Delete a whole field (name to value)."""
     return delete(text, base + entry.node.start, base + entry.node.end)
-
-
-def indent_of(text: str, offset: int) -> str:
-    """The blanks at the start of the line that `offset` is on."""
-    start = _line_start(text, offset)
-    return text[start : _skip_blanks(text, start)]
-
-
-def newline_of(text: str) -> str:
-    """The line ending that the text uses first."""
-    at = text.find("\n")
-    if at > 0 and text[at - 1] == "\r":
-        return "\r\n"
-    return "\n"
 
 
 def insert_after(text: str, base: int, entry: Entry, field: str) -> Edit:
@@ -80,7 +55,7 @@ def insert_after(text: str, base: int, entry: Entry, field: str) -> Edit:
     """
     end = base + entry.node.end
     start = base + entry.node.start
-    if text[_line_start(text, start) : start].strip():
+    if text[line_start(text, start) : start].strip():
         return Edit(end, end, " " + " ".join(part.strip() for part in field.splitlines()))
     pad = newline_of(text) + indent_of(text, start)
     return Edit(end, end, pad + field.replace("\n", pad))

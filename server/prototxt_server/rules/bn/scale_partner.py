@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prototxt_grammar.edits import Edit
+from prototxt_grammar.edits import Edit, newline_of
 from prototxt_net.batchnorm import affine, norm_family, pair, partners
 from prototxt_net.file import LayerDef
 from prototxt_net.finding import Finding, Fix
@@ -14,7 +14,7 @@ from prototxt_net.net import Node, PhaseNet
 from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.bn.edits import fix, put
 from prototxt_server.rules.bn.nets import block, bn, conv, data, image, ip, layer, loss, relu, scale, trained
-from prototxt_server.rules.editing import newline_of, string_edit
+from prototxt_server.rules.editing import string_edit
 
 _ABSORBING = {
     "Convolution": "convolution_param",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prototxt_grammar.edits import Edit
+from prototxt_grammar.edits import Edit, newline_of
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.net import Node, PhaseNet
 from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.bn.nets import layer
-from prototxt_server.rules.editing import newline_of
 from prototxt_server.rules.example_nets import IMAGE
 
 

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from prototxt_grammar.edits import Edit
+from prototxt_grammar.edits import Edit, newline_of
 from prototxt_net import marks
 from prototxt_net.backward import backward
 from prototxt_net.finding import Finding, Fix
@@ -15,7 +15,6 @@ from prototxt_net.layers.base import entry_of
 from prototxt_net.net import Blob, Node, PhaseNet
 from prototxt_server.rules import roles
 from prototxt_server.rules.base import Example, Rule, related, rule
-from prototxt_server.rules.editing import newline_of
 from prototxt_server.rules.example_nets import CONV, IMAGE, LABELLED, LOSS, SCORE
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from prototxt_grammar.edits import Edit
+from prototxt_grammar.edits import Edit, indent_of, newline_of
 from prototxt_grammar.tree import Field, Message, Scalar, Tree
 from prototxt_net.upgrade import V1_TYPES
-from prototxt_server.rules.editing import delete, indent_of, newline_of
+from prototxt_server.rules.editing import delete
 
 _LISTS = ("param", "blob_share_mode", "blobs_lr", "weight_decay")
 _SPEC = ("name", "share_mode", "lr_mult", "decay_mult")

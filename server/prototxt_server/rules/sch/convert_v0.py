@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from prototxt_grammar.edits import Edit
+from prototxt_grammar.edits import Edit, indent_of, newline_of
 from prototxt_grammar.tree import Field, Message
 from prototxt_net.file import Layer, NetFile
 from prototxt_net.message import Bound, Entry
-from prototxt_server.rules.editing import delete, indent_of, newline_of
+from prototxt_server.rules.editing import delete
 
 _COMMENT = re.compile(r"#[^\n]*")
 

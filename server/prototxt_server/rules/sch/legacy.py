@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from prototxt_grammar.edits import Edit
+from prototxt_grammar.edits import Edit, newline_of
 from prototxt_grammar.tree import Field
 from prototxt_net import marks
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.message import Entry
 from prototxt_server.rules.base import Example, Rule, rule
-from prototxt_server.rules.editing import delete, newline_of
+from prototxt_server.rules.editing import delete
 from prototxt_server.rules.example_nets import IMAGE
 from prototxt_server.rules.sch.convert import v1_to_v2
 from prototxt_server.rules.sch.convert_v0 import v0_to_v2

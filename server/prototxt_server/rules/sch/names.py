@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prototxt_grammar.edits import Edit
+from prototxt_grammar.edits import Edit, indent_of, newline_of
 from prototxt_grammar.tree import Field, Message
 from prototxt_net.finding import Fix, Problem
 from prototxt_net.net import Node
 from prototxt_server.rules.base import Example, ProblemRule, rule
-from prototxt_server.rules.editing import delete, indent_of, newline_of
+from prototxt_server.rules.editing import delete
 from prototxt_server.rules.example_nets import CONV, IMAGE
 
 if TYPE_CHECKING:

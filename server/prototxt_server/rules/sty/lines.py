@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from prototxt_grammar.edits import Edit
+from prototxt_grammar.edits import Edit, line_start
 from prototxt_grammar.tree import Field, ListValue, Message
 from prototxt_net.finding import Finding, Fix
 from prototxt_server.rules.base import Example, Rule, rule
@@ -18,17 +18,12 @@ if TYPE_CHECKING:
 _STEP = 2
 
 
-def _line_start(text: str, offset: int) -> int:
-    line = text.rfind("\n", 0, offset) + 1
-    return max(line, text.rfind("\r", line, offset) + 1)
-
-
 def indents(analysis: Analysis) -> Iterator[tuple[int, int, int]]:
     """(line start, where its first token stands, the depth it has) of each line that begins with a field or a close."""
     text = analysis.tree.text
     for base, item in analysis.tree.fields():
         for at, depth in _firsts(item):
-            line = _line_start(text, base + at)
+            line = line_start(text, base + at)
             if not text[line : base + at].strip():
                 yield line, base + at, depth
 

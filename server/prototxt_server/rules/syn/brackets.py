@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from prototxt_grammar.edits import Edit
+from prototxt_grammar.edits import Edit, indent_of, line_start, newline_of
 from prototxt_grammar.tree import SyntaxProblem
 from prototxt_net.finding import Fix
 from prototxt_server.rules.base import Example, rule
-from prototxt_server.rules.editing import indent_of, newline_of
+from prototxt_server.rules.editing import delete
 from prototxt_server.rules.example_nets import CONV, IMAGE
 from prototxt_server.rules.syn.base import SyntaxRule
 
@@ -72,8 +72,7 @@ class UnclosedMessage(SyntaxRule):
             edit = Edit(base + problem.start, base + problem.end, wanted)
             return Fix("unsafe", f"Write `{wanted}`", (edit,))
         close, at = problem.expected.strip('"') or "}", base + problem.at
-        line_start = text.rfind("\n", 0, base + problem.start) + 1
-        one_line = "\n" not in text[line_start:at].strip("\n")
+        one_line = "\n" not in text[line_start(text, base + problem.start) : at].strip("\n")
         if one_line:
             return Fix("unsafe", f"Close it with `{close}`", (Edit(at, at, f" {close}"),))
         edit = Edit(at, at, newline_of(text) + indent_of(text, base + problem.start) + close)
@@ -114,12 +113,4 @@ class StrayClose(SyntaxRule):
         """Delete it, with its line when it stands alone."""
         text = analysis.tree.text
         start, end = base + problem.start, base + problem.end
-        line_start = text.rfind("\n", 0, start) + 1
-        if not text[line_start:start].strip() and not text[end : _next_line(text, end)].strip():
-            start, end = line_start, _next_line(text, end)
-        return Fix("unsafe", f"Delete the `{text[base + problem.start : base + problem.end]}`", (Edit(start, end, ""),))
-
-
-def _next_line(text: str, offset: int) -> int:
-    found = text.find("\n", offset)
-    return len(text) if found < 0 else found + 1
+        return Fix("unsafe", f"Delete the `{text[start:end]}`", (delete(text, start, end),))

@@ -31,7 +31,8 @@ class LayerDef:
     cache: for floors above; depends on this text and this dialect alone (and on keys put into it).
     set_ups: what set-up gave for the shapes of the bottoms that it has seen (`setup.py`).
     conditional: whether include or exclude rules decide in which nets the layer is. in_place: for each top, whether
-    the bottom of the same place has its name. marks: what `marks.py` remembers here.
+    the bottom of the same place has its name. marks: what `marks.py` remembers here. upgraded: Caffe upgrades the net
+    before it builds it, as it does with all but those that stand in a solver.
     """
 
     node: Field
@@ -46,6 +47,7 @@ class LayerDef:
     conditional: bool = field(init=False)
     in_place: tuple[bool, ...] = field(init=False)
     marks: tuple[int, tuple[Mark, ...]] | None = None
+    upgraded: bool = True
 
     def __post_init__(self) -> None:
         """Find out what is asked of every layer at every keystroke."""

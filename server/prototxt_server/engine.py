@@ -20,6 +20,7 @@ from prototxt_net.read import file_kind, layer_in, read
 from prototxt_net.schema.load import schema
 from prototxt_net.setup import set_up, set_up_layer, share_params
 from prototxt_net.shape import Shape
+from prototxt_net.solver import INLINE, inline_nets
 from prototxt_server import suppress
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.rules.base import ProblemRule, Rule
@@ -70,6 +71,8 @@ def understand(source: Source, settings: Settings, previous: Analysis | None = N
         analysis.nets = build(file, settings)
         if verdict.others:
             _prefer_one_that_sets_up(analysis, verdict)
+    elif any(name in file.root.entries for name in INLINE):
+        analysis.nets = [net_in(net, state, dict(settings.shapes)) for net, state in inline_nets(file)]
     return analysis
 
 
@@ -222,12 +225,29 @@ def _findings(analysis: Analysis) -> list[Finding]:
         # the same defect, milder in the other phase, is said once
         if _RANK[f.severity] == worst[f.code, f.start, f.end]
     ]  # fmt: skip
+    if analysis.file.kind == "solver" and analysis.nets:
+        result = _kept_inside(analysis.file, result)
     result.sort(key=lambda f: (f.start, f.end, f.code))
     return suppress.apply(result, analysis, active_codes(settings.select, settings.extend_select, settings.ignore))
 
 
 _OWN = "own findings"
 """Key of what the rules about this file alone have said, for an analysis of the same text beside other files."""
+
+
+def _kept_inside(file: NetFile, findings: list[Finding]) -> list[Finding]:
+    """Fixes of a net that stands in a solver that would write outside of it, at the end of the file, are left out."""
+    spans = []
+    for entry in (entry for name in INLINE for entry in file.root.entries.get(name, ())):
+        base = file.base_of(entry)
+        spans.append((base + entry.node.start, base + entry.node.end))
+    result = []
+    for finding in findings:
+        span = next((s for s in spans if s[0] <= finding.start < s[1]), None)
+        edits = finding.fix.edits if finding.fix is not None else ()
+        outside = span is not None and any(edit.start <= span[0] or edit.end >= span[1] for edit in edits)
+        result.append(replace(finding, fix=None) if outside else finding)
+    return result
 
 
 def _with_line_ends_of(text: str, fix: Fix | None) -> Fix | None:

@@ -26,6 +26,7 @@ from prototxt_net.finding import SEVERITIES, Finding
 from prototxt_server import files
 from prototxt_server.analysis import Settings, Source
 from prototxt_server.engine import analyze
+from prototxt_server.linked import Reader, analyze_linked
 
 sys.path.insert(0, str(Path(__file__).parent))
 from test_oracle import INIT, NOT_ABOUT_THE_NET, OTHER_BUILDS, faked_shapes, nets, records
@@ -56,9 +57,11 @@ def corpus_files(shared: Path) -> list[str]:
 
 def hits(shared: Path, names: list[str]) -> Iterator[Hit]:
     """What the analysis says about files as somebody finds them: dialect and phases by their own evidence."""
+    reader = Reader()
     for name in names:
         text = files.read(str(shared / "corpus" / name))
-        analysis = analyze(Source(text.text, name, text.encoding_problem), Settings())
+        source = Source(text.text, text.path, text.encoding_problem)
+        analysis = analyze_linked(source, Settings(), reader, reader.known(text.path))
         for finding in analysis.findings:
             yield Hit(name, text.text.count("\n", 0, finding.start) + 1, analysis.file.dialect, finding)
 

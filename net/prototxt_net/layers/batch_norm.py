@@ -68,7 +68,7 @@ class BatchNorm(BatchNormB0):
     def statistics(self, s: Context) -> None:
         """BN001: a written lr_mult other than 0 aborts, unless three blocks make the reader rewrite them."""
         specs = s.layer.bound.entries.get("param", [])
-        rewritten = len(specs) == 3 and s.layer.version == 2
+        rewritten = len(specs) == 3 and s.layer.version == 2 and s.layer.upgraded
         if not rewritten:
             for index, spec in enumerate(specs[:3]):
                 lr_mult = spec.value.get("lr_mult")

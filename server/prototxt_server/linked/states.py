@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from prototxt_net.file import NetFile
 from prototxt_net.message import Bound
 from prototxt_net.net import Phase, PhaseNet
 from prototxt_net.phases import State
+from prototxt_net.solver import solver_state, test_states
 from prototxt_server.analysis import Analysis
 from prototxt_server.engine import net_in
 from prototxt_server.linked.model import Linked, NetLink
@@ -34,16 +34,9 @@ def instances(analysis: Analysis, linked: Linked) -> list[Instance]:
 
 def _instances(analysis: Analysis, linked: Linked) -> Iterator[Instance]:
     root = analysis.file.root
-    for field in ("net", "train_net"):
-        if root.has(field):
-            yield from _instance(linked.link(field, 0), root.sub("train_state"), "TRAIN", -1)
-            break
-    inline = len(root.entries.get("test_net_param", ()))
-    listed = len(root.entries.get("test_net", ()))
-    asked = root.all("test_state")
-    for number in range(inline, max(inline + listed, len(root.entries.get("test_iter", ())))):
-        field, index = ("test_net", number - inline) if number < inline + listed else ("net", 0)
-        own = asked[number] if number < len(asked) and isinstance(asked[number], Bound) else None
+    train = next((name for name in ("net", "train_net") if root.has(name)), "")
+    yield from _instance(linked.link(train, 0), root.sub("train_state"), "TRAIN", -1)
+    for number, (field, index, own) in enumerate(test_states(root)):
         yield from _instance(linked.link(field, index), own, "TEST", number)
 
 
@@ -51,21 +44,9 @@ def _instance(link: NetLink | None, own: Bound | None, phase: Phase, number: int
     if link is None or link.analysis is None:
         return
     file = link.analysis.file
-    state = state_of(file, phase, own)
+    state = solver_state(file.root, phase, own)
     known = next(
         (n for n in link.analysis.nets if (n.phase, n.level, n.stages) == (state.phase, state.level, state.stages)),
         None,
     )
     yield Instance(number, link, state, known or net_in(file, state, dict(link.analysis.settings.shapes)))
-
-
-def state_of(file: NetFile, phase: Phase, own: Bound | None) -> State:
-    """The solver's phase, with the net's own state merged in, then train_state or the test_state."""
-    level, stages = 0, frozenset[str]()
-    for source in (file.root.sub("state"), own):
-        if source is None:
-            continue
-        phase = source.get("phase") if source.has("phase") else phase
-        level = int(source.get("level")) if source.has("level") else level
-        stages |= frozenset(source.all("stage"))
-    return State(phase, level, stages)

@@ -81,7 +81,7 @@ class StatLrFatal(ProblemRule):
 
 @mark
 def _three_rewritten(definition: LayerDef) -> bool:
-    specs = definition.bound.all("param")
+    specs = definition.bound.all("param") if definition.upgraded else ()
     return definition.type == "BatchNorm" and len(specs) == 3 and any(_rewritten(spec) for spec in specs)
 
 

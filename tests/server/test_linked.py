@@ -1,0 +1,179 @@
+"""Files that are judged beside others: what is found, what a solver makes of its nets, what depends on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prototxt_server.analysis import Analysis, Settings, Source
+from prototxt_server.engine import analyze
+from prototxt_server.linked import Reader, analyze_linked
+from prototxt_server.linked.paths import find, is_template
+from prototxt_server.linked.reader import Given
+from prototxt_server.linked.states import instances
+
+DATA = 'layer {{ name: "data" type: "Data" top: "data" top: "label" {} data_param {{ source: "db" batch_size: 8 }} }}\n'
+IP = """layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
+  inner_product_param { num_output: 10 weight_filler { type: "xavier" } } }
+"""
+LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }\n'
+NET = DATA.format("") + IP + LOSS
+SOLVER = 'net: "net.prototxt"\nbase_lr: 0.1\nlr_policy: "fixed"\nmax_iter: 100\n'
+TESTED = SOLVER + "test_interval: 50\ntest_iter: 10\n"
+
+
+def judged(text: str, files: dict[str, str], path: str = "solver.prototxt") -> Analysis:
+    return analyze_linked(Source(text, path), Settings(), Given(files.items()))
+
+
+def codes(analysis: Analysis) -> list[str]:
+    return [finding.code for finding in analysis.findings]
+
+
+# -- paths -------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("owner", "written", "there", "found", "moved"),
+    [
+        ("solver.prototxt", "net.prototxt", "net.prototxt", "net.prototxt", False),
+        ("models/vgg/solver.prototxt", "models/vgg/net.prototxt", "models/vgg/net.prototxt", None, False),
+        ("models/vgg/solver.prototxt", "net.prototxt", "models/vgg/net.prototxt", None, False),
+        ("/w/caffe/models/vgg/solver.prototxt", "models/vgg/n.prototxt", "/w/caffe/models/vgg/n.prototxt", None, False),
+        ("/w/caffe/models/vgg/solver.prototxt", "net.prototxt", "/w/net.prototxt", "", False),
+        ("/w/vgg/solver.prototxt", "/home/jane/vgg/net.prototxt", "/w/vgg/net.prototxt", None, True),
+        ("/w/vgg/solver.prototxt", "models/vgg/net.prototxt", "/w/vgg/net.prototxt", None, True),
+        ("/w/vgg/solver.prototxt", "C:\\nets\\net.prototxt", "/w/vgg/net.prototxt", None, True),
+        ("/w/vgg/solver.prototxt", "../net.prototxt", "/w/net.prototxt", None, False),
+        ("/w/vgg/solver.prototxt", "other.prototxt", "/w/vgg/net.prototxt", "", False),
+    ],
+)
+def test_where_a_path_leads(owner: str, written: str, there: str, found: str | None, moved: bool) -> None:
+    place = find(owner, written, lambda path: path == there, beside=True)
+    assert (place.path, place.moved) == (there if found is None else found, moved)
+
+
+@pytest.mark.parametrize(
+    ("written", "template"),
+    [("@NET@.prototxt", True), ("$ROOT/net.prototxt", True), ("", True), ("%s_train.pt", True), ("a b/net.pt", False)],
+)
+def test_blanks_are_not_paths(written: str, template: bool) -> None:
+    assert is_template(written) is template
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+def test_files_are_read_again_when_they_change(tmp_path: Path) -> None:
+    net, solver = tmp_path / "net.prototxt", str(tmp_path / "solver.prototxt")
+    reader = Reader()
+
+    def said() -> list[str]:
+        return codes(analyze_linked(Source(TESTED, solver), Settings(), reader))
+
+    assert said() == ["SOL017"]
+    net.write_text(NET)
+    assert said() == []
+    net.write_text(NET.replace('type: "InnerProduct"', 'type: "BatchNorm"'))
+    assert said() == ["BN018"]
+    net.unlink()
+    assert said() == ["SOL017"]
+
+
+def test_a_net_that_did_not_change_is_read_once(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(NET)
+    reader, source = Reader(), Source(TESTED, str(tmp_path / "solver.prototxt"))
+    first, second = (analyze_linked(source, Settings(), reader) for _ in range(2))
+    assert first.linked == second.linked
+    assert first.linked is not None
+    assert first.linked.nets[0].analysis is second.linked.nets[0].analysis  # type: ignore[union-attr]
+    later = analyze(Source(NET, str(tmp_path / "net.prototxt")), Settings(), reader.known(first.linked.nets[0].path))
+    assert later.nets is first.linked.nets[0].analysis.nets  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("there", ["folder", "binary", "solver", "broken", "empty"])
+def test_what_is_no_net_is_passed_over(tmp_path: Path, there: str) -> None:
+    net = tmp_path / "net.prototxt"
+    content = {"binary": b"\x00\x01\x02" * 999, "solver": SOLVER.encode(), "broken": b'layer { name: "', "empty": b""}
+    if there == "folder":
+        net.mkdir()
+    else:
+        net.write_bytes(content[there])
+    found = codes(analyze_linked(Source(TESTED, str(tmp_path / "solver.prototxt")), Settings(), Reader()))
+    assert found == (["SOL017"] if there == "folder" else [])
+
+
+def test_a_text_without_a_name_is_judged_alone() -> None:
+    assert codes(judged(TESTED, {}, path="")) == []
+
+
+# -- states ------------------------------------------------------------------------------------------------------------
+STAGED = (
+    DATA.format('include { phase: TRAIN not_stage: "small" }')
+    + DATA.format('include { phase: TRAIN stage: "small" }').replace("8 }", "2 }")
+    + DATA.format('include { phase: TEST stage: "val" min_level: 1 }').replace("8 }", "5 }")
+    + DATA.format('include { phase: TEST stage: "train" }').replace("8 }", "3 }")
+    + IP
+    + LOSS
+)
+
+
+@pytest.mark.parametrize(
+    ("states", "batches"),
+    [
+        ('test_state { stage: "val" level: 1 } test_state { stage: "train" }', [8, 5, 3]),
+        ('train_state { stage: "small" } test_state { stage: "train" } test_state { stage: "train" }', [2, 3, 3]),
+        ('train_state { phase: TEST stage: "train" } test_state {} test_state { stage: "val" }', [3, None, None]),
+    ],
+)
+def test_each_net_of_a_solver_is_built_in_its_state(states: str, batches: list[int | None]) -> None:
+    analysis = judged(TESTED + f"test_iter: 10\n{states}\n", {"net.prototxt": STAGED})
+    assert analysis.linked is not None
+    made = instances(analysis, analysis.linked)
+    assert [instance.number for instance in made] == [-1, 0, 1]
+    found = [next((n for n in instance.net.nodes if n.type == "Data"), None) for instance in made]
+    assert [None if node is None else node.tops[0].shape[0] for node in found] == batches  # type: ignore[index]
+
+
+def test_a_net_that_is_refused_in_the_state_of_its_solver() -> None:
+    analysis = judged(TESTED + "test_state { }\n", {"net.prototxt": STAGED})
+    (finding,) = [finding for finding in analysis.findings if finding.code == "SOL019"]
+    assert (finding.severity, finding.caffe_aborts) == ("error", True)
+    assert "test net 0" in finding.message
+    assert [note.filename for note in finding.related] == ["net.prototxt"]
+
+
+def test_what_the_nets_own_check_says_is_mentioned_only() -> None:
+    analysis = judged(TESTED, {"net.prototxt": NET.replace('bottom: "ip"', 'bottom: "pi"')})
+    assert [(f.code, f.severity, f.caffe_aborts) for f in analysis.findings] == [("SOL019", "info", False)]
+
+
+def test_a_net_that_only_lies_near_by_is_not_held_against_the_solver() -> None:
+    broken = NET.replace('bottom: "ip"', 'bottom: "pi"')
+    assert codes(judged(TESTED.replace("net.prototxt", "/x/net.prototxt"), {"net.prototxt": broken})) == ["SOL017"]
+
+
+# -- nets inside solvers -----------------------------------------------------------------------------------------------
+def inside(net: str, field: str = "net_param") -> str:
+    return SOLVER.replace('net: "net.prototxt"\n', f"{field} {{\n{net}}}\n")
+
+
+def test_a_net_inside_a_solver_is_judged_like_one_in_a_file() -> None:
+    assert codes(judged(inside(NET), {})) == ["DAT001"]
+    analysis = judged(inside(NET.replace('bottom: "ip"', 'bottom: "pi"')), {})
+    (finding,) = [f for f in analysis.findings if f.severity == "error"]
+    assert (finding.code, finding.layer, finding.caffe_aborts) == ("NET002", "loss", True)
+    assert analysis.source.text[finding.start : finding.end] == 'bottom: "pi"'
+
+
+def test_it_is_not_upgraded() -> None:
+    three = 'layer { name: "bn" type: "BatchNorm" bottom: "data" top: "data" param {} param {} param {} }\n'
+    net = DATA.format("") + three + IP + LOSS
+    assert "BN001" not in codes(judged(net, {}, "net.prototxt"))
+    assert "BN001" in codes(judged(inside(net), {}))
+    old = 'input: "data" input_shape { dim: 1 dim: 3 } layer { name: "s" type: "Silence" bottom: "data" }\n'
+    assert codes(judged(old, {}, "net.prototxt")) == ["SCH008"]
+    assert sorted(codes(judged(inside(old), {}))) == ["NET002", "SCH018"]
+
+
+def test_fixes_stay_inside_of_it() -> None:
+    text = inside(NET + 'layer { name: "x" type: "ReLU" bottom: "ip" top: "x" }\n', "train_net_param")
+    (finding,) = [finding for finding in judged(text, {}).findings if finding.code == "NET014"]
+    assert finding.fix is None

@@ -1,10 +1,11 @@
-"""One batch on the CPU, beside OpenCV's dnn module on the same net with the same weights, in the same run.
+"""One batch on the CPU, beside PyTorch and OpenCV's dnn module on the same net with the same weights, in the same run.
 
     python benchmarks/forward.py [NET.prototxt ...] [--batch N] [--rounds R]
 
-Ours is timed without and with the statistics that the check is for; the peer computes the outputs alone. One thread
-each (the environment of this process is set before NumPy loads). CPU seconds, median [min, max] of interleaved rounds.
-Without opencv-python-headless<5 (`pip install "opencv-python-headless<5"`) only our own figures are printed.
+Ours is timed with the statistics that the check is for, and (`layers alone`) with these cut out; the peers compute the
+outputs alone. One thread each (the environment of this process is set before NumPy loads). CPU seconds, median [min,
+max] of interleaved rounds. The outputs of all are compared first. A peer that is not installed is left out
+(`pip install torch "opencv-python-headless<5"`).
 """
 
 from __future__ import annotations
@@ -19,12 +20,27 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch_peer
 
-from prototxt_gpu_check.policy import Request, forward
+from prototxt_gpu_check import plan
+from prototxt_gpu_check.backend import Backend
+from prototxt_gpu_check.run import Options, Pass
+from prototxt_gpu_check.sources import Inputs
+from prototxt_gpu_check.stats import Recorder
+from prototxt_gpu_check.weights import StoredLayer, Weights
+from prototxt_grammar import parse
+from prototxt_net.file import NetFile
+from prototxt_net.graph import connect
+from prototxt_net.net import PhaseNet
+from prototxt_net.phases import State
+from prototxt_net.read import read
 from prototxt_net.schema.descriptors import message_class
+from prototxt_net.setup import set_up
 
 ROOT = Path(__file__).resolve().parents[1]
 ZOO = ROOT.parent / "shared" / "corpus"
@@ -33,19 +49,15 @@ DEFAULT = (
     ZOO / "BVLC__caffe/models/bvlc_googlenet/deploy.prototxt",
     ZOO / "KaimingHe__deep-residual-networks/prototxt/ResNet-50-deploy.prototxt",
 )
+Run = Callable[[], tuple[float, np.ndarray]]
+OURS, BARE = "ours, with statistics", "ours, layers alone"
 
 
-def weights_of(text: str, folder: Path) -> Path:
-    """A caffemodel with Gaussian weights for every layer of the net, so that both sides compute the same."""
-    from prototxt_grammar import parse
-    from prototxt_net.graph import connect
-    from prototxt_net.phases import State
-    from prototxt_net.read import read
-    from prototxt_net.setup import set_up
-
-    net = set_up(connect(read(parse(text), "bvlc"), State("TEST"), {}))
+def model_of(net: PhaseNet, folder: Path) -> tuple[dict[str, list[np.ndarray]], Path]:
+    """Gaussian weights for every layer, and a caffemodel of them, so that all sides compute the same."""
     rng = np.random.default_rng(0)
     model = message_class("bvlc", "NetParameter")()
+    weights: dict[str, list[np.ndarray]] = {}
     for node in net.nodes:
         layer = model.layer.add()
         layer.name, layer.type = node.name, node.type
@@ -61,59 +73,138 @@ def weights_of(text: str, folder: Path) -> Path:
             else:
                 values = np.zeros(shape, np.float32)
             stored.data.extend(values.ravel().tolist())
+            weights.setdefault(node.name, []).append(values)
     path = folder / "weights.caffemodel"
     path.write_bytes(model.SerializeToString())
-    return path
+    return weights, path
 
 
 def measure(path: Path, batch: int, rounds: int) -> None:
-    text = path.read_text()
+    file = read(parse(path.read_text()), "bvlc")
+    net = set_up(connect(file, State("TEST"), {}))
+    shape = [int(d) for d in net.nodes[0].tops[0].shape or ()]
+    x = np.random.default_rng(1).standard_normal((batch, *shape[1:]), np.float32)
     with tempfile.TemporaryDirectory() as folder:
-        weights = weights_of(text, Path(folder))
-        arms = {"ours, with statistics": lambda: ours(text, weights, batch)}
-        peer = opencv(path, weights, batch)
-        if peer is not None:
-            arms["cv2.dnn, outputs alone"] = peer
-        times: dict[str, list[float]] = {name: [] for name in arms}
-        for run in arms.values():
-            run()
+        weights, model = model_of(net, Path(folder))
+        arms: dict[str, Run | None] = {
+            OURS: ours(file, held(weights), x),
+            "PyTorch": torch(net, weights, x),
+            "cv2.dnn": opencv(path, model, x),
+        }
+        runs = {name: run for name, run in arms.items() if run is not None}
+        outputs = {name: run()[1].reshape(batch, -1) for name, run in runs.items()}
+        for name, output in outputs.items():
+            difference = float(np.abs(output - outputs[OURS]).max())
+            assert difference < 1e-4, f"{name} computes something else: {difference:g}"
+        times: dict[str, list[float]] = {name: [] for name in (OURS, BARE, *runs)}
         for _ in range(rounds):
-            for name, run in arms.items():
-                times[name].append(run())
-    print(f"\n{path.parent.name}/{path.name}, batch {batch}, {rounds} rounds, one thread")
+            for name, run in runs.items():
+                times[name].append(run()[0])
+            times[BARE].append(times[OURS][-1] - Timed.seconds)
+    print(f"\n{path.parent.name}/{path.name}, batch {batch}, {rounds} rounds, one thread; outputs agree within 1e-4")
     for name, found in times.items():
-        print(f"  {name:24} {statistics.median(found):7.3f} s  [{min(found):.3f}, {max(found):.3f}]")
-    if peer is not None:
-        pairs = [a / b for a, b in zip(*times.values(), strict=True)]
-        print(f"  ratio ours / cv2         {statistics.median(pairs):7.2f}    [{min(pairs):.2f}, {max(pairs):.2f}]")
+        row = f"  {name:22} {statistics.median(found):7.3f} s  [{min(found):.3f}, {max(found):.3f}]"
+        if name not in (OURS, BARE):
+            whole, bare = ratio(times[OURS], found), ratio(times[BARE], found)
+            row += f"   ours / it {whole}; layers alone / it {bare}"
+        print(row)
 
 
-def ours(text: str, weights: Path, batch: int) -> float:
-    """CPU seconds of the layers and their statistics (reading the weights file apart)."""
-    request = Request(text, dialect="bvlc", phase="TEST", weights=(str(weights),), device="cpu", batch=batch)
-    result, _ = forward(request)
-    return sum(result.timing_ms[key] for key in ("layers", "statistics")) / 1e3
+def ratio(a: list[float], b: list[float]) -> str:
+    """The median of the ratios within the rounds, with their span."""
+    pairs = sorted(x / y for x, y in zip(a, b, strict=True))
+    return f"{statistics.median(pairs):.2f} [{pairs[0]:.2f}, {pairs[-1]:.2f}]"
 
 
-def opencv(path: Path, weights: Path, batch: int):
-    """A function that runs the peer once and says how many CPU seconds it took; None when cv2 4 is not installed."""
+class Timed(Recorder):
+    """A recorder that tells what it cost."""
+
+    seconds = 0.0
+
+    def record(self, x: np.ndarray) -> int:
+        """As the recorder's."""
+        start = time.process_time()
+        index = super().record(x)
+        Timed.seconds += time.process_time() - start
+        return index
+
+
+@dataclass
+class Held:
+    """A parameter blob that lies in memory, as the peers have theirs: reading files is not what is measured."""
+
+    values: np.ndarray
+    legacy: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its own."""
+        return self.values.shape
+
+    @property
+    def size(self) -> int:
+        """Numbers in it."""
+        return self.values.size
+
+    def array(self) -> np.ndarray:
+        """The values."""
+        return self.values
+
+
+def held(weights: dict[str, list[np.ndarray]]) -> Weights:
+    """The same weights as our own reader would give them."""
+    return Weights({name: StoredLayer(name, "", [Held(w) for w in blobs]) for name, blobs in weights.items()}, "")
+
+
+def ours(file: NetFile, weights: Weights, x: np.ndarray) -> Run:
+    """CPU seconds of the layers and their statistics (reading and judging apart), and the output."""
+
+    def run() -> tuple[float, np.ndarray]:
+        net = set_up(connect(file, State("TEST"), {}))
+        inputs = Inputs({net.nodes[0].tops[0].name: x})
+        made = plan.make(file, State("TEST"), inputs, None, None)
+        output = made.net.outputs[0]
+        once = Pass(made, Backend(), inputs, Options(keep=frozenset([output])), weights)
+        once._recorder = Timed(once.backend)
+        Timed.seconds = 0.0
+        start = time.process_time()
+        once.run()
+        return time.process_time() - start, np.asarray(once.arrays[output])
+
+    return run
+
+
+def torch(net: PhaseNet, weights: dict[str, list[np.ndarray]], x: np.ndarray) -> Run | None:
+    """PyTorch, outputs alone; None when it is not installed."""
+    forward = torch_peer.runner(net, weights)
+    if forward is None:
+        print("torch is not installed: left out", file=sys.stderr)
+        return None
+    return lambda: timed(lambda: forward(x))
+
+
+def opencv(path: Path, model: Path, x: np.ndarray) -> Run | None:
+    """OpenCV's dnn, outputs alone; None when version 4 is not installed."""
     try:
         import cv2
     except ImportError:
-        print('cv2 is not installed: no peer (pip install "opencv-python-headless<5")', file=sys.stderr)
+        print("opencv-python-headless<5 is not installed: left out", file=sys.stderr)
         return None
     cv2.setNumThreads(1)
-    net = cv2.dnn.readNetFromCaffe(str(path), str(weights))
-    size = 227 if "alexnet" in str(path) else 224
-    blob = np.random.default_rng(1).standard_normal((batch, 3, size, size), np.float32)
+    net = cv2.dnn.readNetFromCaffe(str(path), str(model))
 
-    def run() -> float:
-        net.setInput(blob)
-        start = time.process_time()
-        net.forward()
-        return time.process_time() - start
+    def forward() -> np.ndarray:
+        net.setInput(x)
+        return net.forward().copy()
 
-    return run
+    return lambda: timed(forward)
+
+
+def timed(run: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
+    """CPU seconds of a call, and what it gave."""
+    start = time.process_time()
+    output = run()
+    return time.process_time() - start, output
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -192,14 +193,15 @@ def _piece(
     zero = bits < _FLT_MIN_BITS
     peaks = magnitude.max(axis=1)
     if np.isfinite(peaks).all():
-        # Short rows are added up by a matrix product: reductions along a short axis are slow.
-        sums = _long_sums if len(piece) == 1 else _short_sums
+        # Sums by BLAS, in half the time of a reduction: it keeps some 16 to 64 partial sums, which is exact enough for
+        # CHUNK elements, and short rows are where reductions are slowest.
+        ones = _ones(piece.shape[1])
         out[:, 1] = peaks
-        out[:, 2] = np.count_nonzero(zero) if len(piece) == 1 else sums(zero.astype(np.float32))
-        out[:, 0] = sums(magnitude)
+        out[:, 2] = np.count_nonzero(zero) if len(piece) == 1 else zero.astype(np.float32) @ ones
+        out[:, 0] = magnitude @ ones
         d = np.subtract(piece, shift[:, None], out=scratch)
-        out[:, 6] = sums(d)
-        out[:, 7] = np.einsum("ij,ij->i", d, d)
+        out[:, 6] = d @ ones
+        out[:, 7] = d[0] @ d[0] if len(piece) == 1 else np.einsum("ij,ij->i", d, d)
         return
     out[:, 2] = np.count_nonzero(zero, axis=1)
     finite = bits < _INF_BITS
@@ -213,12 +215,9 @@ def _piece(
     out[:, 7] = (d * d).sum(axis=1)
 
 
-def _long_sums(rows_: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return np.asarray(rows_.sum(axis=1))
-
-
-def _short_sums(rows_: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return rows_ @ np.ones(rows_.shape[1], np.float32)
+@lru_cache(maxsize=64)
+def _ones(length: int) -> npt.NDArray[np.float32]:
+    return np.ones(length, np.float32)
 
 
 @dataclass(slots=True)

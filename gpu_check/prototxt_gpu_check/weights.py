@@ -78,10 +78,13 @@ class StoredBlob:
         return sum((stop - start) // np.dtype(kind).itemsize for kind, start, stop in self.parts)
 
     def array(self) -> Floats:
-        """The numbers as float32 in the blob's shape; a view of the file where it holds plain floats."""
+        """The numbers as float32 in the blob's shape, aligned as arithmetic wants them; a view of the file where it
+        holds plain floats at such an offset.
+        """
         pieces = [np.frombuffer(self.data[a:z], kind) for kind, a, z in self.parts]
         flat = pieces[0] if len(pieces) == 1 else np.concatenate(pieces) if pieces else np.empty(0, np.float32)
-        return flat.astype(np.float32, copy=False).reshape(self.shape)
+        # NumPy copies an unaligned matrix on every product with it: once is enough.
+        return np.require(flat, np.float32, "A").reshape(self.shape)
 
 
 @dataclass(slots=True)

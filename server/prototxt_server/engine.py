@@ -337,7 +337,10 @@ def _layer_name(analysis: Analysis, problem: Problem) -> str | None:
     """The name of the layer that the problem stands in."""
     spans = analysis.cache.get("layer spans")
     if not isinstance(spans, list):
-        spans = analysis.cache["layer spans"] = sorted((*layer.span(), layer.name) for layer in analysis.file.layers)
+        files = {id(net.file): net.file for net in analysis.nets} | {id(analysis.file): analysis.file}
+        spans = analysis.cache["layer spans"] = sorted(
+            (*layer.span(), layer.name) for file in files.values() for layer in file.layers
+        )
     at = bisect_right(spans, (problem.start, len(analysis.tree.text) + 1)) - 1
     if at < 0:
         return None

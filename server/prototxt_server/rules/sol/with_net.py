@@ -176,8 +176,10 @@ class NetRefused(SolverRule):
         """One finding for each net that is refused: its first problem."""
         told: set[tuple[str, object]] = set()
         for made in instances(analysis, linked):
-            if made.link.moved or made.link.analysis is None or made.net.file.problems:
-                continue  # a guess, or a net that was not understood whole
+            if made.link.moved or made.link.analysis is None:
+                continue
+            if made.net.file.problems or any(made.net.file.tree.problems()):
+                continue  # not understood whole, as its own check says
             known = {_key(problem) for net in made.link.analysis.nets for problem in _problems(net)}
             problem = next((p for p in _problems(made.net) if _key(p) not in known), None)
             its_own = problem is not None

@@ -114,6 +114,7 @@ def _refuse(analysis: Analysis, inputs: dict[str, str]) -> None:
 
 def _run(analysis: Analysis, options: dict[str, Any], format_: str) -> tuple[dict[str, Any], list[Finding], list[str]]:
     from prototxt_gpu_check.client import RunCancelled, WorkerError
+    from prototxt_server.cli.progress import Bar
     from prototxt_server.forward import as_findings, request_of, worker
 
     request = request_of(
@@ -130,9 +131,9 @@ def _run(analysis: Analysis, options: dict[str, Any], format_: str) -> tuple[dic
         debug_info=format_ == "debug-info",
     )
     stop = threading.Event()
-    with worker() as client:
+    with worker() as client, Bar("one batch") as bar:
         try:
-            report = client.check(request, cancel=stop)
+            report = client.check(request, bar.show, cancel=stop)
         except WorkerError as error:
             fail(str(error) if error.code == "file" else f"{analysis.source.path}: {error}")
         except (RunCancelled, KeyboardInterrupt):

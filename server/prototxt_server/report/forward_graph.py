@@ -175,7 +175,7 @@ def _stack(layers: Sequence[Mapping[str, Any]], stack: Stack, box: Box, reach: i
         parts.append(_tag(", ".join(stack.tags_in) + " \u2193", left + box.width - 6, box.y - 7, "end"))
     if stack.tags_out:
         parts.append(_tag("\u2193 " + ", ".join(stack.tags_out), left + 6, box.y + box.height + 14, "start"))
-    return element("g", "".join(parts) + frame, class_="stack", data_box=str(box.key))
+    return element("g", frame + "".join(parts), class_="stack", data_box=str(box.key))
 
 
 def _tag(text: str, x: float, y: float, anchor: str) -> str:

@@ -126,6 +126,18 @@ def test_empty_statistics_in_the_first_test_are_no_fault(judged: Judge) -> None:
     assert [code for code, _, _ in found(report)] == ["DYN012", "DYN020", "BN018"]
 
 
+def test_the_pass_before_keeps_its_own_iteration(judged: Judge) -> None:
+    report = judged(
+        text(*(p for i in range(4) for p in (chain(), loss(20 * i, 2.3))), chain(("relu2", 0)), loss(80, 2.3))
+    )
+    assert [(kept.iteration, sorted(kept.reasons)) for kept in report.log.passes] == [
+        (0, ["first"]),
+        (20, ["first"]),
+        (60, ["before"]),
+        (80, ["zero"]),
+    ]
+
+
 def test_growth_names_the_layer_and_what_changed(judged: Judge) -> None:
     log = text(
         chain(), norms(6, 1), loss(0, 2.3, 5), chain(("conv2", 9e4), ("conv2.w", 50)), norms(9, 1), loss(1, 9, 5)

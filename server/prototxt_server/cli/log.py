@@ -36,7 +36,7 @@ _LONG = 64 << 20
 )
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda:N", help="Where --compare runs.")
 @click.option("--weights", multiple=True, metavar="FILE.caffemodel", help="What --compare loads (repeatable).")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--format", "format_", type=click.Choice(["text", "json", "html"]), default="text", show_default=True)
 @click.option(
     "--fail-on", type=click.Choice(SEVERITIES), default="warning", show_default=True, help="Exit 1 from here on."
 )
@@ -61,6 +61,10 @@ def command(log: str, net: str | None, format_: str, **options: Any) -> None:
         from prototxt_server.report.log_json import as_object
 
         say(json.dumps(as_object(found, compared), indent=2, ensure_ascii=False, allow_nan=False))
+    elif format_ == "html":
+        from prototxt_server.report.log_html import page
+
+        say(page(found))
     else:
         from prototxt_server.report.log_text import text
 

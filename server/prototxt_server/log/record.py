@@ -225,8 +225,9 @@ class Recorder:
         self.end_pass()
         for kept in self._unnamed:
             kept.iteration = number
+            kept.phase = kept.phase or "TRAIN"
         self._unnamed.clear()
-        if self._before and self._before_facts[1] is None:
+        if self._before and self._before_facts[2] is None:
             self._before_facts = _named(self._before_facts, number)
         if self._backward is not None and self._backward[1][2] is None:
             self._backward = self._backward[0], _named(self._backward[1], number)

@@ -55,8 +55,8 @@ class View:
                 yield layer, blob, value
 
     def healthy_before(self, kept: Pass, layer: str, blob: str) -> tuple[Pass, Value] | None:
-        """The same top in an earlier pass of the run that was kept, the latest one."""
-        for other in reversed(self.log.passes):
+        """The same top in the first pass of the run that was kept, when that is an earlier one."""
+        for other in self.log.passes:
             if other.number < kept.number and other.run == kept.run and other.phase in (kept.phase, "TRAIN"):
                 found = other.layers.get(layer)
                 if found is not None and blob in found.tops:

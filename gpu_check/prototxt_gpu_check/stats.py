@@ -191,17 +191,20 @@ def _piece(
     shift = np.where(np.isfinite(first), first, np.float32(0))
     out[:, 5] = shift
     zero = bits < _FLT_MIN_BITS
-    peaks = magnitude.max(axis=1)
+    peaks = _peaks(magnitude)
     if np.isfinite(peaks).all():
         # Sums by BLAS, in half the time of a reduction: it keeps some 16 to 64 partial sums, which is exact enough for
         # CHUNK elements, and short rows are where reductions are slowest.
         ones = _ones(piece.shape[1])
         out[:, 1] = peaks
-        out[:, 2] = np.count_nonzero(zero) if len(piece) == 1 else zero.astype(np.float32) @ ones
+        if len(piece) == 1:
+            out[:, 2] = np.count_nonzero(zero)
+        elif zero.any():
+            out[:, 2] = zero.astype(np.float32) @ ones
         out[:, 0] = magnitude @ ones
         d = np.subtract(piece, shift[:, None], out=scratch)
         out[:, 6] = d @ ones
-        out[:, 7] = d[0] @ d[0] if len(piece) == 1 else np.einsum("ij,ij->i", d, d)
+        out[:, 7] = np.vecdot(d, d) if piece.shape[1] > SHORT_ROW else np.einsum("ij,ij->i", d, d)
         return
     out[:, 2] = np.count_nonzero(zero, axis=1)
     finite = bits < _INF_BITS
@@ -213,6 +216,13 @@ def _piece(
     d = np.where(finite, piece, shift[:, None]) - shift[:, None]
     out[:, 6] = d.sum(axis=1)
     out[:, 7] = (d * d).sum(axis=1)
+
+
+def _peaks(magnitude: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The largest of each row; along short rows `reduceat` is two to three times faster than a reduction."""
+    if len(magnitude) == 1 or not magnitude.flags.c_contiguous:
+        return np.asarray(magnitude.max(axis=1))
+    return np.maximum.reduceat(magnitude.reshape(-1), np.arange(0, magnitude.size, magnitude.shape[1]))
 
 
 @lru_cache(maxsize=64)

@@ -19,8 +19,6 @@ SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 
 
 def _with_gradients(path: Path) -> bool:
-    if "MultiBoxLoss" in path.read_text():
-        return False  # its gradient is not computed here
     with np.load(path.with_suffix(".npz")) as file:
         return any(key.startswith("bottomdiff/") for key in file.files)
 

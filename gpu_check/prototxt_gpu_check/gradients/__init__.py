@@ -8,6 +8,7 @@ the same wrong gradient as in Caffe (the table in the documentation of NET008).
 from prototxt_gpu_check.gradients import (  # registration
     activation,
     arrangement,
+    detection,
     loss,
     normalization,
     recurrent,
@@ -20,6 +21,7 @@ __all__ = [
     "Gradient",
     "activation",
     "arrangement",
+    "detection",
     "gradient_of",
     "loss",
     "normalization",

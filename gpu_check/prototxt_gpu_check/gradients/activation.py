@@ -139,7 +139,7 @@ def log(g: Gradient) -> None:
     g.bottoms[0] = _times_dy(g, np.float32(k / _log_base(p)) / (np.float32(k) * g.x + np.float32(q)))
 
 
-@gradient("Dropout")
+@gradient("Dropout", "ScaleFilter", "SpatialDropout")
 def dropout(g: Gradient) -> None:
     """The mask of the forward pass; the gradient itself where none was drawn."""
     mask = g.step.saved.get("mask")

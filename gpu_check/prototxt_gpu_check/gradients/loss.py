@@ -42,7 +42,7 @@ def _class_scores(g: Gradient, axis: int) -> tuple[Host, npt.NDArray[np.int64], 
     return p, labels, np.ones(len(labels), np.bool_) if ignore is None else labels != ignore
 
 
-@gradient("SoftmaxWithLoss")
+@gradient("SoftmaxWithLoss", "SoftmaxWithLossOHEM")
 def softmax_loss(g: Gradient) -> None:
     """(p - 1 at the label) * weight / normaliser, 0 where the label is ignored."""
     _no_labels(g)

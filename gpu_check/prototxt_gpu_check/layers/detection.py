@@ -79,6 +79,8 @@ def multibox_loss(s: Step) -> Sequence[Array]:
     if len(down) < 2 or down[1]:
         total += found.confidence / divisor
     s.facts.update(matches=found.matches, objects=len(truth))
+    if s.keep:
+        s.saved.update(found=found, settings=settings, divisor=divisor)
     with np.errstate(over="ignore"):
         return [s.backend.asarray(np.float32(total))]
 

@@ -5,7 +5,7 @@ Read in their sources; of these only SegAccuracy could be compared with a runnin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -52,27 +52,36 @@ def seg_accuracy(s: Step) -> Sequence[Array]:
 @runs("PSROIPooling")
 def position_sensitive(s: Step) -> Sequence[Array]:
     """The mean of each bin of each region, bin (i, j) from channels of its own; 0 for an empty bin."""
-    p, x, rois = s.param("psroi_pooling_param"), _host(s), _host(s, 1).reshape(s.tops[0][0], -1)
-    scale = np.float32(p.get("spatial_scale"))
+    x = _host(s)
     outputs, group = s.tops[0][1:3]
     high, wide = x.shape[2:]
     # mean over a rectangle = four corners of the running sums
     sums = np.zeros((*x.shape[:2], high + 1, wide + 1))
     sums[:, :, 1:, 1:] = x.astype(np.float64).cumsum(axis=2).cumsum(axis=3)
+    tables = sums.reshape(x.shape[0], outputs, group, group, high + 1, wide + 1)
     y = np.zeros(s.tops[0], np.float32)
+    for r, i, j, image, (rows, columns) in psroi_bins(s):
+        at = tables[image, :, i, j]
+        top, bottom, left, right = rows.start, rows.stop, columns.start, columns.stop
+        total = at[:, bottom, right] - at[:, top, right] - at[:, bottom, left] + at[:, top, left]
+        y[r, :, i, j] = total / ((bottom - top) * (right - left))
+    return [_back(s, y)]
+
+
+def psroi_bins(s: Step) -> Iterator[tuple[int, int, int, int, tuple[slice, slice]]]:
+    """The bins that are not empty: region, row, column, which image, and the rows and columns of it that are read."""
+    p, rois = s.param("psroi_pooling_param"), _host(s, 1).reshape(s.tops[0][0], -1)
+    scale, group = np.float32(p.get("spatial_scale")), s.tops[0][2]
+    high, wide = s.bottoms[0].shape[2:]
     for r, roi in enumerate(rois):
         start = _rounded(roi[1:3]) * scale
         side = np.maximum((_rounded(roi[3:5]) + 1) * scale - start, np.float32(0.1)) / np.float32(group)
-        table = sums[int(roi[0])].reshape(outputs, group, group, high + 1, wide + 1)
         for i in range(group):
             top, bottom = _bin(i, side[1], start[1], high)
             for j in range(group):
                 left, right = _bin(j, side[0], start[0], wide)
                 if bottom > top and right > left:
-                    at = table[:, i, j]
-                    total = at[:, bottom, right] - at[:, top, right] - at[:, bottom, left] + at[:, top, left]
-                    y[r, :, i, j] = total / ((bottom - top) * (right - left))
-    return [_back(s, y)]
+                    yield r, i, j, int(roi[0]), (slice(top, bottom), slice(left, right))
 
 
 def _rounded(x: Host) -> Host:
@@ -199,4 +208,7 @@ def _planes(s: Step) -> Host:
 def _times(s: Step, factor: Host) -> Array:
     shape = tuple(s.bottoms[0].shape)
     mask = s.backend.asarray(np.ascontiguousarray(np.broadcast_to(factor, shape)))
-    return e.eltwise(s.backend, [s.bottoms[0], stored(s.backend, mask)], "PROD", [1.0, 1.0])
+    mask = stored(s.backend, mask)
+    if s.keep:
+        s.saved["mask"] = mask
+    return e.eltwise(s.backend, [s.bottoms[0], mask], "PROD", [1.0, 1.0])

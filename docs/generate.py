@@ -9,9 +9,10 @@ import json
 from pathlib import Path
 
 from prototxt_server.config_keys import KEYS, json_schema
-from prototxt_server.report import rule_docs
+from prototxt_server.report import rule_docs, symptom_docs
 from prototxt_server.rules.base import Rule
 from prototxt_server.rules.catalogue import GROUPS, load_all, load_dynamic
+from prototxt_server.rules.symptoms import SYMPTOMS
 
 DOCS = Path(__file__).resolve().parent
 RULES = DOCS / "rules"
@@ -32,7 +33,12 @@ def pages() -> dict[str, str]:
 
 
 def _index(rules: tuple[Rule, ...]) -> str:
-    lines = ["# Rules", "", f"{len(rules)} rules. `lsp rule CODE` prints the same pages.", ""]
+    lines = [
+        "# Rules",
+        "",
+        f"{len(rules)} rules. `lsp rule CODE` prints the same pages. By what you see: [symptoms](../symptoms.md).",
+        "",
+    ]
     for group in (*GROUPS, "dyn", "log", "sup"):
         chosen = [rule for rule in rules if rule.code.lower().startswith(group)]
         if not chosen:
@@ -43,6 +49,15 @@ def _index(rules: tuple[Rule, ...]) -> str:
             lines.append(f"| [{rule.code}]({rule.code}.md) | {rule.name} | {rule.severity}{off} | {rule.fix_safety} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def symptoms() -> str:
+    """The index by what people see."""
+    rules = (*load_all(), *load_dynamic())
+    lines = ["# What you see, and the rules that say why", ""]
+    lines += ["`lsp rule --symptom TEXT` searches this page. The likelier rules come first.", ""]
+    lines += [f"- [{symptom.title}](#{symptom.anchor})" for symptom in SYMPTOMS]
+    return "\n".join(lines) + "\n\n" + "\n\n".join(symptom_docs.as_markdown(s, rules) for s in SYMPTOMS) + "\n"
 
 
 def configuration(page: str) -> str:
@@ -62,10 +77,11 @@ def main() -> None:
             old.unlink()
     for name, content in wanted.items():
         (RULES / name).write_text(content)
+    (DOCS / "symptoms.md").write_text(symptoms())
     page = DOCS / "configuration.md"
     page.write_text(configuration(page.read_text()))
     (DOCS / "prototxt-lsp.schema.json").write_text(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
-    print(f"wrote {len(wanted)} pages to docs/rules/, docs/configuration.md and docs/prototxt-lsp.schema.json")
+    print(f"wrote {len(wanted)} pages to docs/rules/, and docs/symptoms.md, configuration.md, prototxt-lsp.schema.json")
 
 
 if __name__ == "__main__":

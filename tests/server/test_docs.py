@@ -30,3 +30,7 @@ def test_the_keys_of_the_configuration_are_current(generate: ModuleType) -> None
     page = (DOCS / "configuration.md").read_text()
     assert page == generate.configuration(page)
     assert "| `extend-select` |" in page
+
+
+def test_the_index_by_symptom_is_current(generate: ModuleType) -> None:
+    assert (DOCS / "symptoms.md").read_text() == generate.symptoms()

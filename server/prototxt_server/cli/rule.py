@@ -8,16 +8,21 @@ import click
 
 from prototxt_server.cli.common import fail, say
 from prototxt_server.report import rule_docs
+from prototxt_server.rules.base import Rule
 from prototxt_server.rules.catalogue import load_all, load_dynamic
 
 
 @click.command("rule", epilog="Example: lsp rule BN031")
 @click.argument("codes", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All rules.")
+@click.option("--symptom", metavar="TEXT", help="The rules behind what you see, for example 'loss stuck at 87.3365'.")
 @click.option("--format", "format_", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
-def command(codes: tuple[str, ...], every: bool, format_: str) -> None:
+def command(codes: tuple[str, ...], every: bool, symptom: str | None, format_: str) -> None:
     """What a rule means, why it matters, an example and its fix. CODES are codes, names or prefixes."""
     rules = (*load_all(), *load_dynamic())
+    if symptom is not None:
+        _say_symptoms(symptom, rules, format_)
+        return
     chosen = list(rules) if every else []
     for code in codes:
         found = [r for r in rules if r.code.startswith(code.upper()) or r.name == code.lower()]
@@ -40,3 +45,18 @@ def command(codes: tuple[str, ...], every: bool, format_: str) -> None:
         say("\n\n".join(rule_docs.as_markdown(r) for r in chosen))
     else:
         say("\n\n".join(rule_docs.as_text(r) for r in chosen))
+
+
+def _say_symptoms(text: str, rules: tuple[Rule, ...], format_: str) -> None:
+    from prototxt_server.report import symptom_docs
+    from prototxt_server.rules.symptoms import SYMPTOMS, search
+
+    found = search(text)[:3]
+    if not found:
+        known = "; ".join(symptom.title for symptom in SYMPTOMS)
+        fail(f"no symptom is like {text!r}; there are: {known}")
+    if format_ == "json":
+        say(json.dumps([symptom_docs.as_dict(s, rules) for s in found], indent=2, ensure_ascii=False))
+    else:
+        show = symptom_docs.as_markdown if format_ == "markdown" else symptom_docs.as_text
+        say("\n\n".join(show(s, rules) for s in found))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 from typing import Any
 
 from prototxt_server.report.rule_examples import shown
+from prototxt_server.rules import symptoms
 from prototxt_server.rules.base import Rule
 
 _FIX = {
@@ -14,6 +16,9 @@ _FIX = {
     "unsafe": "`--fix --unsafe-fixes` applies it, because it changes what the net computes",
     "none": "none",
 }
+
+
+_LINK = re.compile(r"\[([^\]]*)\]\(\.\./symptoms\.md#[^)]*\)")
 
 
 def _sections(rule: Rule) -> dict[str, str]:
@@ -34,9 +39,19 @@ def _net(text: str, dialect: str) -> str:
     return f"{note}```prototxt\n{text}\n```"
 
 
+def summary(rule: Rule) -> str:
+    """The first sentence of what a rule does, on one line."""
+    sections = _sections(rule)
+    text = " ".join((sections.get("What it does") or sections[""]).split())
+    return re.split(r"(?<=[.!?])\s+(?=[A-Z`])", text, maxsplit=1)[0]
+
+
 def as_markdown(rule: Rule) -> str:
     """The page of a rule: what it does, why, an example, what to use instead, how safe the fix is."""
     sections = _sections(rule)
+    seen = symptoms.of_rule(rule.code)
+    if seen:
+        sections["Seen as"] = "\n".join(f"- [{symptom.title}](../symptoms.md#{symptom.anchor})" for symptom in seen)
     if rule.BAD and rule.GOOD:
         example = shown(rule)
         beside = "".join(f"\n\nbeside `{name}`:\n\n{_net(text, 'bvlc')}" for name, text in example.files)
@@ -48,7 +63,7 @@ def as_markdown(rule: Rule) -> str:
     dialects = ", ".join(sorted(rule.dialects)) if rule.dialects else "all"
     facts = f"Severity: {rule.severity}{'' if rule.default_on else ' (off unless selected)'}. Dialects: {dialects}."
     lines = [f"# {rule.name} ({rule.code})", "", f"{facts} Fix: {_FIX[rule.fix_safety]}.", ""]
-    order = ("", "What it does", "Why is this bad?", "Example", "Use instead")
+    order = ("", "What it does", "Why is this bad?", "Seen as", "Example", "Use instead")
     for heading in (*order, *(name for name in sections if name not in order)):
         if sections.get(heading):
             lines += [f"## {heading}", ""] * bool(heading) + [sections[heading], ""]
@@ -60,6 +75,7 @@ def as_text(rule: Rule) -> str:
     lines = []
     inside = False
     for line in as_markdown(rule).splitlines():
+        line = _LINK.sub(r"\1", line)
         if line.startswith("```"):
             inside = not inside
         else:
@@ -76,5 +92,6 @@ def as_dict(rule: Rule) -> dict[str, Any]:
         "dialects": sorted(rule.dialects),
         "default_on": rule.default_on,
         "fix": rule.fix_safety,
+        "symptoms": [symptom.title for symptom in symptoms.of_rule(rule.code)],
         "explanation": as_markdown(rule),
     }

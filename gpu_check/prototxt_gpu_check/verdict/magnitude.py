@@ -281,4 +281,4 @@ def _by_design(view: View, layer: LayerResult, blob: Blob) -> bool:
     if layer.node.type in ("Power", "Scale", "Softmax", "Accuracy", "Reduction"):
         return True
     tiny = any(p.role == "weight" and (p.before.rms or 0.0) < VANISHED for p in layer.params)
-    return tiny and (view.fate(blob) == "added" or not feeds_weights(blob))
+    return tiny and (view.added(blob) or not feeds_weights(blob))

@@ -8,7 +8,7 @@ from typing import Any
 from prototxt_gpu_check.result import BlobResult, ForwardResult, LayerResult, ParamResult
 from prototxt_gpu_check.stats import Stats
 from prototxt_net.finding import Finding, Related, Severity
-from prototxt_net.flow import WEIGHTED, fine_tuned, trainable
+from prototxt_net.flow import FINE_TUNE_SHARE, WEIGHTED, frozen, missing_share, trainable
 from prototxt_net.net import Blob, Node, PhaseNet
 from prototxt_net.zeros import fate
 
@@ -137,6 +137,12 @@ class View:
         """What becomes of a constant 0 in this blob: dead, added or alive (net floor's `zeros`)."""
         return fate(self.net, blob)
 
+    def added(self, blob: Blob) -> bool:
+        """A constant 0 that only joins other branches, which are not 0 themselves: a residual block's start."""
+        if self.fate(blob) != "added":
+            return False
+        return not any(node.type == "Eltwise" for node in self.behind(blob, lambda s: s.all_zero))
+
     @property
     def trains(self) -> bool:
         """The net is meant to be trained from the start that was looked at."""
@@ -144,8 +150,13 @@ class View:
 
     @property
     def from_scratch(self) -> bool:
-        """Nothing was loaded, and the file does not look written for loading something."""
-        return self.result.weights is None and not fine_tuned(self.net)
+        """Nothing was loaded, and the file does not look written for loading something.
+
+        A frozen Deconvolution interpolates: that needs no weights from elsewhere.
+        """
+        if self.result.weights is not None or missing_share(self.net) >= FINE_TUNE_SHARE:
+            return False
+        return not any(frozen(self.net, node) for node in self.net.nodes if node.type != "Deconvolution")
 
     @property
     def substituted(self) -> bool:

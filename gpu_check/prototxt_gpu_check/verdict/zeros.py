@@ -71,7 +71,7 @@ def _zero_gamma(view: View, layer: LayerResult) -> Finding | None:
     if all(s.all_zero for _, s in bottoms):
         return None
     fate = view.fate(blob)
-    if fate == "added":
+    if view.added(blob):
         return None  # a residual branch that starts at 0 on purpose
     loaded = gamma.origin.kind == "loaded"
     learns = fate == "alive" or not stats.all_zero
@@ -136,7 +136,7 @@ def _cause(
     if node.type == "Dropout":
         return None  # asked for
     if node.type == "Power" and not _value(node, "power_param", "scale"):
-        if view.fate(blob) == "added":
+        if view.added(blob):
             return None
         head += "Its scale is 0."
         return view.finding("DYN002", layer, "warning", head + tail, "power_param.scale", suffering)
@@ -187,7 +187,7 @@ def _zero_weights(view: View, layer: LayerResult, blob: Blob, head: str, tail: s
     path = next((p.filler for p in layer.node.setup.params if p.role == "weight"), "")
     fate = view.fate(blob)
     suffering = _suffering(view, blob)
-    if fate == "added":
+    if view.added(blob):
         return None
     if weight.origin.kind == "loaded":
         return view.finding("DYN002", layer, "warning", head + "The loaded weights are all 0." + tail, "", suffering)

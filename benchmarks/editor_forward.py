@@ -1,4 +1,4 @@
-"""From the click on "Run one-batch forward" to the findings: wall milliseconds through a warm worker, statistics and all.
+"""From a click on the one-batch check to its findings: wall milliseconds through a warm worker, statistics and all.
 
     python benchmarks/editor_forward.py [NET ...] [--rounds R]
 

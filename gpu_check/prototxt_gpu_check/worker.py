@@ -28,6 +28,7 @@ from prototxt_gpu_check.exchange import (
 
 IDLE_S = 600.0
 PROGRESS_S = 0.2
+_OWN_FOLDER = "prototxt-lsp-cupy-"
 
 
 def prepare_environment() -> None:
@@ -41,7 +42,7 @@ def prepare_environment() -> None:
             writable = os.access(folder, os.W_OK)
         except OSError:
             writable = False
-        os.environ["CUPY_CACHE_DIR"] = str(folder) if writable else tempfile.mkdtemp(prefix="prototxt-lsp-cupy-")
+        os.environ["CUPY_CACHE_DIR"] = str(folder) if writable else tempfile.mkdtemp(prefix=_OWN_FOLDER)
 
 
 class Worker:
@@ -97,7 +98,10 @@ class Worker:
             if op == "check":
                 self._check(number, request)
             elif op in ("probe", "warm"):
-                self.send({"id": number, "result": self.probe().to_json()})
+                # A folder made for this process alone is gone with it and nobody's cache.
+                kept = os.environ.get("CUPY_CACHE_DIR", "")
+                cache = "" if os.path.basename(kept).startswith(_OWN_FOLDER) else kept
+                self.send({"id": number, "result": {**self.probe().to_json(), "cache": cache}})
             elif op == "ping":
                 self.send({"id": number, "result": {}})
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -428,3 +429,16 @@ def test_weights_of_another_net_are_found(lsp: Lsp, some_files: Path, shared: Pa
     code, (said,) = codes_with("dev_lenet_test.caffemodel", 2000)
     assert code == 2
     assert "w.caffemodel is truncated: a layer that begins at byte" in said
+
+
+def test_doctor_says_what_is_missing_and_where_caches_are(
+    lsp: Lsp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LSP_CACHE_DIR", str(tmp_path / "checks"))
+    monkeypatch.setenv("CUPY_CACHE_DIR", str(tmp_path / "kernels"))
+    said = lsp("doctor").text
+    assert f"Compiled GPU kernels (safe to delete): {tmp_path / 'kernels'}, 0 files" in said
+    assert f"Cache of `lsp check` (safe to delete): {tmp_path / 'checks'}, 0 files" in said
+    assert re.search(r"^  numpy \d", said, re.MULTILINE)
+    assert re.search(r"^  cupy-cuda13x (\d|is not installed \(extra `cuda13`\))", said, re.MULTILINE)
+    assert re.search(r"^  (.* can be used|the CPU will be used\. .+)$", said, re.MULTILINE)

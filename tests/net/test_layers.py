@@ -304,3 +304,23 @@ def test_no_entry_stumbles_over_a_value(net, dialect: str, number: int) -> None:
                 bound = net(f'layer {{ name: "l" {block} }}', dialect=dialect).file.layers[0].bound
                 for bottoms in BOTTOMS:
                     assert isinstance(set_up(entry, bound, bottoms, dialect), set), (type_, block)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "field", "size"),
+    [
+        ("synopsys", "", 4),
+        ("synopsys", "ceil_mode: false", 3),
+        ("synopsys", "round_mode: FLOOR", 4),  # in its schema, and read by nobody
+        ("synopsys", "pad_t: 1", None),
+        ("bvlc", "round_mode: FLOOR", 3),
+    ],
+)
+def test_which_pooling_rounds_down(net, dialect: str, field: str, size: int | None) -> None:
+    built = net(
+        'layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 1 dim: 2 dim: 8 dim: 8 } } }\n'
+        'layer { name: "p" type: "Pooling" bottom: "d" top: "p"\n'
+        f"  pooling_param {{ kernel_size: 3 stride: 2 {field} }} }}\n",
+        dialect=dialect,
+    )
+    assert built.nodes[1].tops[0].shape == (None if size is None else (1, 2, size, size))

@@ -9,6 +9,7 @@ from prototxt_net.message import Bound
 from prototxt_net.shape import Dim, Shape, pool_out, product, text
 
 P = "pooling_param"
+_SIDES = ("pad_type", "pad_l", "pad_r", "pad_t", "pad_b")
 _FORMS = "Write either `kernel_size` or both `kernel_h` and `kernel_w`."
 
 
@@ -111,8 +112,10 @@ class Pooling(LayerType):
         if shape is None:
             s.top(None)
             return
-        floor = p.get("round_mode") == "FLOOR"
-        out = tuple(pool_out(shape[2 + i], kernel[i], pad[i], stride[i], floor, any(pad)) for i in (0, 1))
+        if any(p.has(field) for field in _SIDES):
+            s.top(None)  # Synopsys' padding of single sides
+            return
+        out = tuple(pool_out(shape[2 + i], kernel[i], pad[i], stride[i], rounds_down(p), any(pad)) for i in (0, 1))
         self._check_output(s, shape, kernel, pad, stride, out)
         for _ in range(max(1, len(s.layer.tops))):
             s.top((*shape[:2], *out))
@@ -185,6 +188,12 @@ class Pooling(LayerType):
             aborts=False,
             severity="warning",
         )
+
+
+def rounds_down(pooling: Bound) -> bool:
+    """Whether sizes are rounded down: newer BVLC has round_mode; Synopsys reads ceil_mode alone, true by default."""
+    ceil_mode = pooling.get("ceil_mode")
+    return pooling.get("round_mode") == "FLOOR" if ceil_mode is None else not ceil_mode
 
 
 @layer("SPP")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from prototxt_net.finding import Finding, Fix, Problem
+from prototxt_net.layers.pooling import rounds_down
 from prototxt_net.net import Node, PhaseNet
 from prototxt_server.rules.base import Example, ProblemRule, Rule, related, rule
 from prototxt_server.rules.bn.nets import layer
@@ -92,7 +93,7 @@ def _rounded_up(node: Node) -> tuple[int, int, int] | None:
     top = node.tops[0].shape if node.tops else None
     if bottom is None or bottom.shape is None or top is None or len(top) != 4 or param.get("global_pooling"):
         return None
-    if param.get("round_mode") == "FLOOR":
+    if rounds_down(param):
         return None
     for axis, suffix in ((2, "h"), (3, "w")):
         size, out = bottom.shape[axis], top[axis]

@@ -29,7 +29,9 @@ def load_dynamic() -> tuple[base.Rule, ...]:
         gradients,
         log_only,
         magnitude,
+        norms,
         outputs,
+        units,
         weights,
     )
     from prototxt_server.rules.dyn.base import registered

@@ -17,7 +17,7 @@ class FirstNonfinite(DynamicRule):
     MAX pooling and a ReLU turn into 0 further down is followed back to where it began.
 
     ## Why is this bad?
-    Everything below is a consequence; the first update makes every weight NaN.
+    Everything behind it is a consequence; the first update makes every weight NaN.
 
     ## Fix safety
     None: look at the parameters of the layer that is named.
@@ -105,4 +105,30 @@ class VanishDepth(DynamicRule):
                 + conv("b", "x", 'type: "gaussian" std: 0.00001')
             )
         ),
+    )
+
+
+@dynamic
+class LayerGain(DynamicRule):
+    """## What it does
+    Reports a layer with weights that makes what varies in its input more than a hundred times larger, or (as a note)
+    less than a hundredth, where no BatchNorm behind it takes that back.
+
+    ## Why is this bad?
+    Its weights are of the wrong size: the layers behind it saturate, or hardly see the input.
+
+    ## Fix safety
+    None: xavier and msra fillers choose a size by the number of inputs.
+    """
+
+    code = "DYN011"
+    name = "layer-gain"
+    severity = "warning"
+    GOOD = (
+        Example(_SOUND),
+        Example(net(conv("data", "conv", 'type: "gaussian" std: 100') + layer("bn", "BatchNorm", "conv", "x"))),
+    )
+    BAD = (
+        Example(net(conv("data", "conv", 'type: "gaussian" std: 100') + layer("relu", "ReLU", "conv", "x"))),
+        Example(net(conv("data", "conv", 'type: "gaussian" std: 0.0001') + layer("relu", "ReLU", "conv", "x"))),
     )

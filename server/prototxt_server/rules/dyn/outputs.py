@@ -8,6 +8,7 @@ from prototxt_server.rules.dyn.nets import conv, layer, net
 
 _SOUND = net(conv("data", "conv") + layer("relu", "ReLU", "conv", "x"))
 _LOUD = net(conv("data", "conv", 'type: "gaussian" std: 10') + layer("relu", "ReLU", "conv", "x"))
+_SILENT = net(layer("quiet", "Power", "data", "x", "power_param { scale: 0.00001 }"))
 _FIXED_LABEL = """layer {
   name: "data"
   type: "DummyData"
@@ -19,6 +20,72 @@ _FIXED_LABEL = """layer {
     data_filler { type: "gaussian" }
     data_filler { type: "constant" value: %s }
   }
+}
+layer {
+  name: "score"
+  type: "InnerProduct"
+  bottom: "data"
+  top: "score"
+  inner_product_param { num_output: 5 weight_filler { type: "xavier" } }
+}
+layer {
+  name: "loss"
+  type: "SoftmaxWithLoss"
+  bottom: "score"
+  bottom: "label"
+  top: "loss"
+}
+"""
+
+
+_FLOOR = """layer {
+  name: "data"
+  type: "DummyData"
+  top: "data"
+  top: "label"
+  dummy_data_param {
+    shape { dim: 8 dim: 2 }
+    shape { dim: 8 }
+    data_filler { type: "uniform" min: 1 max: 2 }
+    data_filler { type: "constant" value: 2 }
+  }
+}
+layer {
+  name: "loud"
+  type: "Power"
+  bottom: "data"
+  top: "loud"
+  power_param { scale: 1000 }
+}
+layer {
+  name: "nothing"
+  type: "Power"
+  bottom: "data"
+  top: "nothing"
+  power_param { power: 0 }
+}
+layer {
+  name: "scores"
+  type: "Concat"
+  bottom: "loud"
+  bottom: "nothing"
+  top: "scores"
+}
+layer {
+  name: "loss"
+  type: "SoftmaxWithLoss"
+  bottom: "scores"
+  bottom: "label"
+  top: "loss"
+}
+"""
+_PIXELS = """layer {
+  name: "data"
+  type: "Data"
+  top: "data"
+  top: "label"
+  transform_param { scale: %s mean_value: 118 crop_size: 16 }
+  data_param { source: "train_lmdb" batch_size: 4 }
 }
 layer {
   name: "score"
@@ -54,7 +121,7 @@ class LossFloor(DynamicRule):
     name = "loss-floor"
     severity = "error"
     GOOD = (Example(_SOUND),)
-    BAD = ()
+    BAD = (Example(_FLOOR),)
 
 
 @dynamic
@@ -92,7 +159,7 @@ class ChanceLevel(DynamicRule):
     name = "chance-level"
     severity = "info"
     GOOD = (Example(_SOUND),)
-    BAD = ()
+    BAD = (Example(_SILENT),)
 
 
 @dynamic
@@ -111,7 +178,7 @@ class OddLoss(DynamicRule):
     name = "odd-loss"
     severity = "warning"
     GOOD = (Example(_SOUND),)
-    BAD = ()
+    BAD = (Example((_FIXED_LABEL % "4").replace('loss"\n}', 'loss"\n  loss_param { ignore_label: 4 }\n}')),)
 
 
 @dynamic
@@ -136,7 +203,8 @@ class LabelRange(DynamicRule):
 @dynamic
 class DataDegenerate(DynamicRule):
     """## What it does
-    Reports a data blob that is all zero, constant, the same for every sample, or not finite.
+    Reports a data blob that is all zero, constant, the same for every sample, or not finite; and pictures that
+    transform_param makes larger than any pixel.
 
     ## Why is this bad?
     No layer can make information out of it: check the source and transform_param.
@@ -148,5 +216,62 @@ class DataDegenerate(DynamicRule):
     code = "DYN027"
     name = "data-degenerate"
     severity = "error"
+    GOOD = (Example(_PIXELS % "0.00390625"),)
+    BAD = (Example(_PIXELS % "100"),)
+
+
+@dynamic
+class LogitsCollapse(DynamicRule):
+    """## What it does
+    With at least 8 samples, reports scores that differ from sample to sample by less than a thousandth of their size.
+
+    ## Why is this bad?
+    All samples get the same class: with loaded weights the net is of no use, or its input is not what it was trained
+    on.
+
+    ## Fix safety
+    None.
+    """
+
+    code = "DYN018"
+    name = "logits-collapse"
+    severity = "warning"
     GOOD = (Example(_SOUND),)
-    BAD = ()
+
+
+@dynamic
+class HighInitialLoss(DynamicRule):
+    """## What it does
+    Reports a net that starts from fillers with a loss of more than three times ln K for each label.
+
+    ## Why is this bad?
+    Guessing costs ln K. A net that knows nothing and loses much more is sure of wrong answers: its scores are too
+    large, and training begins with undoing that.
+
+    ## Fix safety
+    None: check the fillers of the last layers and the scale of the input.
+    """
+
+    code = "DYN023"
+    name = "init-loss-high"
+    severity = "warning"
+    GOOD = (Example(_SOUND),)
+    BAD = (Example(net(conv("data", "conv", 'type: "gaussian" std: 1') + layer("relu", "ReLU", "conv", "x"))),)
+
+
+@dynamic
+class LabelDegenerate(DynamicRule):
+    """## What it does
+    Reports real labels more than 95 % of which are ignore_label, or 16 and more that are all the same class.
+
+    ## Why is this bad?
+    A database that was written class by class and not shuffled gives such batches: the net learns the last class it
+    saw.
+
+    ## Fix safety
+    None: shuffle the data when it is written.
+    """
+
+    code = "DYN026"
+    name = "label-degenerate"
+    severity = "warning"

@@ -52,7 +52,8 @@ class Problem:
     """A contradiction found while reading the net (schema, graph, shapes), before a rule gives it words of its own.
 
     start, end: offsets relative to the layer's chunk when it comes from one layer, else into the whole text.
-    aborts: Caffe of this dialect refuses the file or aborts because of it. data: facts for the rule's fix.
+    aborts: Caffe of this dialect refuses the file or aborts because of it. data: facts for the rule's fix; `SIZES`;
+    missing: fields that are not written, so that the problem only follows where one of them is misspelt.
     """
 
     code: str

@@ -82,6 +82,7 @@ def _type_known(s: Context, schema: Schema) -> bool:
             False,
             "SCH012",
             f"layer '{s.layer.name}' has no type: Caffe aborts with \"Unknown layer type: \". Add `type`.",
+            data={"missing": ("type",)},
         )
         return False
     if not schema.layer_types_known:
@@ -125,6 +126,7 @@ def _counts_hold(s: Context, entry: LayerType) -> bool:
             f"{layer.type} '{layer.name}' takes {_range(low, high, 'bottom')}, {n} given; Caffe aborts. "
             + _give_or_delete(n, low, "bottom"),
             "bottom",
+            data={"missing": ("bottom",)} if n < low else None,
         )
     low, high = entry.top_count(layer)
     made = max(m, low) if entry.auto_top else m
@@ -135,6 +137,7 @@ def _counts_hold(s: Context, entry: LayerType) -> bool:
             f"{layer.type} '{layer.name}' makes {_range(low, high, 'top')}, {m} given; Caffe aborts. "
             + _give_or_delete(m, low, "top"),
             "top",
+            data={"missing": ("top",)} if made < low else None,
         )
     if entry.equal and good and n != made:
         good = s.expect(

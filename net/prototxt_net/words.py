@@ -18,6 +18,13 @@ _WANTED = {
 }  # fmt: skip
 
 
+_SAID_ELSEWHERE = {
+    ("PoolingParameter", "ceil_mode"): " `true` is what Caffe does without it; for `false` newer BVLC Caffe has "
+    "`round_mode: FLOOR`. Nets of soeaver/caffe-model write it."
+}
+"""What a field of a fork means to the others, where these can say the same."""
+
+
 def explain(problem: Problem, schema: Schema) -> Problem:
     """The problem with its message (and data for the fix). Problems that have a message keep it."""
     if problem.message:
@@ -43,7 +50,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if word.lower() in folded:
         return folded[word.lower()]
     near = get_close_matches(word, candidates, 1, 0.7)
-    return near[0] if near else ""
+    letters = sorted(word)
+    return near[0] if near else next((name for name in candidates if sorted(name) == letters), "")
 
 
 def _unknown_field(problem: Problem, schema: Schema) -> Problem:
@@ -54,6 +62,7 @@ def _unknown_field(problem: Problem, schema: Schema) -> Problem:
     text = f"`{message}` has no field `{field}` in {schema.dialect}; Caffe refuses the file."
     if elsewhere:
         text += f" It is a field of {_list(elsewhere)}: choose that dialect, or delete it."
+        text += _SAID_ELSEWHERE.get((message, field), "")
     elif near:
         text += f" Did you mean `{near}`?"
     elif owners and len(owners) <= 6:

@@ -274,6 +274,8 @@ def _raw_findings(analysis: Analysis) -> Iterator[tuple[Finding, tuple[str, ...]
         for node in net.nodes:
             if node.setup.problems:
                 for problem in node.setup.problems:
+                    if "missing" in problem.data and _follows(analysis, node, problem):
+                        continue
                     yield from _from_problem(analysis, fed, problem.shifted(node.layer.base), node, phases)
     for rule in rules:
         if rule.dialects and dialect not in rule.dialects:
@@ -322,6 +324,18 @@ def _from_problem(
             related=problem.related + places,
         ), phases  # fmt: skip
         return
+
+
+def _follows(analysis: Analysis, node: Node, problem: Problem) -> bool:
+    """Whether a layer lacks a field only because its name or its value cannot be read, which is said there."""
+    missing = problem.data["missing"]
+    start, end = node.layer.span()
+    for other in analysis.file.problems:
+        if start <= other.start < end and isinstance(missing, tuple):
+            near = str(other.data.get("near", ""))
+            if near in missing or other.data.get("field") in missing or near.endswith("_param"):
+                return True
+    return False
 
 
 def _cause(node: Node | None, problem: Problem) -> tuple[str, tuple[Related, ...]]:

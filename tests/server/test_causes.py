@@ -102,3 +102,26 @@ def test_in_a_deep_net_the_shortcut_is_followed_to_the_layer_that_widened_it() -
     planted = next(one for one in fault.planted() if one.host == "resnet101")
     (finding,) = [f for f in read(rule, fault.reading, planted.text).findings if f.code == "SHP013"]
     assert "256 from 'res4b0_branch1' (num_output: 256), 7 from 'res4b9_branch2c' (num_output: 7)" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("layer", "code"),
+    [
+        ("type: 'Convolution' bottom: 'data' top: 'x' convolution_param { num_output: 4 kernal_size: 3 }", "SCH001"),
+        ("type: 'Convolution' bottom: 'data' top: 'x' convolution_params { num_output: 4 }", "SCH001"),
+        ("type: 'Pooling' bottom: 'data' top: 'x' pooling_param { kernelsize: 3 }", "SCH001"),
+        ("type: 'InnerProduct' bottom: 'data' top: 'x' inner_product_param { num_output: '10' }", "SYN010"),
+        ("type: 'Eltwise' bottom: 'data' botom: 'data' top: 'x'", "SCH001"),
+        ("type: 'ReLU' bottom: 'data' tpo: 'x'", "SCH001"),
+        ("typ: 'ReLU' bottom: 'data' top: 'x'", "SCH001"),
+    ],
+)
+def test_what_only_follows_from_a_misspelt_field_is_not_said_twice(layer: str, code: str) -> None:
+    text = f'{IMAGE}layer {{ name: "x" {layer} }}\n'
+    assert [f.code for f in analyze(Source(text), Settings(phase="TEST")).findings if f.caffe_aborts] == [code]
+
+
+def test_a_misspelt_field_hides_no_other_fault() -> None:
+    text = IMAGE + conv("x", "data", "num_outputs: 4 stride: 0")
+    found = [f.code for f in analyze(Source(text), Settings(phase="TEST")).findings if f.caffe_aborts]
+    assert found == ["SHP003", "SCH001"]

@@ -96,6 +96,7 @@ def _has_outputs(s: Context, outputs: int) -> None:
         "SHP005",
         f"{s.name} has no num_output, so it would have no outputs; Caffe aborts. Set it.",
         f"{P}.num_output",
+        data={"missing": ("num_output",)},
     )
 
 

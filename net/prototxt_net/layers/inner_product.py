@@ -37,6 +37,7 @@ class InnerProduct(LayerType):
             f"{s.name} has no num_output, so it would have no outputs; Caffe aborts in the filler with a message about "
             "an empty blob. Set it.",
             "inner_product_param.num_output",
+            data={"missing": ("num_output",)},
         )
         shape = s.bottom()
         axis = s.axis(whole(p, "axis", 1), shape, at="inner_product_param.axis")
@@ -66,12 +67,14 @@ class Embed(LayerType):
             "SHP005",
             f"{s.name} has no num_output, so it would have no outputs; Caffe aborts. Set it.",
             "embed_param.num_output",
+            data={"missing": ("num_output",)},
         )
         s.require(
             inputs > 0,
             "SHP024",
             f"{s.name} has no input_dim (the number of different indices); Caffe aborts. Set it.",
             "embed_param.input_dim",
+            data={"missing": ("input_dim",)},
         )
         declare_weights(s, "embed_param", outputs, inputs, transpose=True)
         shape = s.bottom()

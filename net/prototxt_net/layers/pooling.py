@@ -35,7 +35,8 @@ def _check_kernel(s: Context, p: Bound) -> tuple[int, int] | None:
         return None
     if not size and not (high and wide):
         problem = "has no kernel" if not (high or wide) else "has only one of kernel_h and kernel_w"
-        s.require(False, "SHP010", f"{s.name} {problem}; Caffe aborts. {_FORMS}", P)
+        missing: dict[str, object] = {"missing": ("kernel_size", "kernel_h", "kernel_w")}
+        s.require(False, "SHP010", f"{s.name} {problem}; Caffe aborts. {_FORMS}", P, data=missing)
     s.require(
         not (size and high and wide),
         "SHP010",

@@ -97,7 +97,8 @@ def _sizes(
             f"{s.name}: {field} is given {len(values)} times for {spatial} spatial axes; Caffe aborts. Give it once, "
             "or once for each axis."
         )
-    s.require(good, code, message, f"{P}.{field}")
+    missing: dict[str, object] = {} if values else {"missing": (field, *(pair or ()))}
+    s.require(good, code, message, f"{P}.{field}", data=missing)
     if not values:
         return (default or 0,) * spatial
     return values * spatial if len(values) == 1 else values

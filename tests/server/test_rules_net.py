@@ -47,7 +47,7 @@ RESIDUAL = (
             id="relu keeps what tanh needs",
         ),
         pytest.param(
-            image() + layer("Power", "p", "data", "data", "power_param { scale: 0.5 }"), id="power 1 in place"
+            image() + layer("Power", "p", "data", "data", "power_param { power: 0 }"), id="a constant in place"
         ),
         pytest.param(image() + layer("Concat", "c", "data", "data"), id="concat of one in place"),
         pytest.param(
@@ -92,6 +92,11 @@ def test_what_is_right(text: str) -> None:
             data() + ip("fc", "data") + layer("Power", "p", "fc", "fc", "power_param { power: 2 }") + loss("fc"),
             ("NET006", "warning"),
             id="a square in place, trained",
+        ),
+        pytest.param(
+            data() + ip("fc", "data") + layer("Power", "p", "fc", "fc", "power_param { scale: 2 }") + loss("fc"),
+            ("NET006", "warning"),
+            id="Power, also with power 1: its factor overwrites the gradient",
         ),
         pytest.param(
             image() + layer("Power", "p", "data", "data", "power_param { power: 2 }"),

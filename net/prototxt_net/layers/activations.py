@@ -131,8 +131,9 @@ class Power(LayerType):
     formula = "y = (shift + scale * x)^power"
 
     def in_place_verdict(self, layer: LayerDef) -> InPlace:
-        """Only powers 0 and 1 have a gradient that needs no input."""
-        return "safe" if layer.bound.sub("power_param").get("power") in (0, 1, None) else "gradient-wrong"
+        """Backward writes its factor over dy before it multiplies by dy, with power 1 too (measured); 0 stays 0."""
+        p = layer.bound.sub("power_param")
+        return "safe" if p.get("power") == 0 or p.get("scale") == 0 else "gradient-wrong"
 
     def backward_reads_top(self, layer: LayerDef) -> bool:
         """Powers other than 0, 1 and 2 are differentiated by way of the output."""

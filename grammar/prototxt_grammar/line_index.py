@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from itertools import pairwise
 
 _BREAK = re.compile(r"\r\n|\r|\n")
 ENCODINGS = ("utf-8", "utf-16", "utf-32")
@@ -23,6 +24,10 @@ class LineIndex:
     def line_count(self) -> int:
         """Number of lines; an empty text has one."""
         return len(self.starts)
+
+    def lines(self) -> list[str]:
+        """The lines with their breaks; joined they are the text."""
+        return [self.text[start:end] for start, end in pairwise([*self.starts, len(self.text)])]
 
     def line_of(self, offset: int) -> int:
         """The line that holds `offset`, which is clamped to the text."""

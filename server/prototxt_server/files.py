@@ -94,9 +94,14 @@ def read_bytes(path: str) -> bytes:
         raise PathError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
 
 
+def encode(text: str) -> bytes:
+    """UTF-8; bytes that were not valid were kept as lone surrogates and go back as they were."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def write(path: str, text: str) -> None:
     """Replace a file's content whole, or leave the old one: never half of it. Raises PathError when neither goes."""
-    data = text.encode("utf-8", "surrogateescape")
+    data = encode(text)
     target = os.path.realpath(path)  # a link stays a link
     try:
         if not os.access(target, os.W_OK):

@@ -7,6 +7,7 @@ from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.checking import Checked, Task, configured
 from prototxt_server.fixing import fix_all, ignore_all
 from prototxt_server.linked import DISK, Reader, analyze_linked
+from prototxt_server.report import diff
 from prototxt_server.report.record import FileFindings
 
 
@@ -36,7 +37,7 @@ def judge(name: str, task: Task) -> Checked:
     result = _checked(name, done.analysis)
     result.applied = done.applied
     if task.fix == "show":
-        result.diff = _difference(text.text, done.text, text.path)
+        result.diff = diff.unified(text.text, done.text, text.path)
     elif name == "-":
         result.fixed = done.text
     elif done.text != text.text:
@@ -105,16 +106,3 @@ def _analyzed(source: Source, settings: Settings) -> Analysis:
 def _checked(name: str, analysis: Analysis) -> Checked:
     found = FileFindings(analysis.source.path, analysis.source.text, analysis.findings)
     return Checked(name, found, analysis=analysis)
-
-
-def _difference(old: str, new: str, path: str) -> str:
-    import difflib  # only --diff pays
-
-    lines = difflib.unified_diff(_lines(old), _lines(new), path, path)
-    return "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines)
-
-
-def _lines(text: str) -> list[str]:
-    """Lines as diff and patch know them: they end with LF and nothing else."""
-    lines = text.split("\n")
-    return [line + "\n" for line in lines[:-1]] + lines[-1:] * bool(lines[-1])

@@ -17,6 +17,7 @@ from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import analyze
 from prototxt_server.rules.base import find
 from prototxt_server.rules.catalogue import load_all
+from prototxt_server.rules.sch.legacy import reads_v2
 
 # Caffe's order: V0, then V1 layers (also of a file that mixes them with V2 ones, which it refuses to convert), inputs,
 # the three parameters of BatchNorm, a solver's type; then what later versions only deprecate.
@@ -54,6 +55,10 @@ def upgrade(source: Source, settings: Settings = Settings()) -> Upgrade:  # noqa
     if broken is not None:
         base, problem = broken
         return Upgrade(source.text, (), "it has a syntax error", base + problem.start)
+    if analysis.file.layers and not reads_v2(analysis.file):
+        dialect = analysis.file.dialect
+        why = f"{dialect} reads no `layer` blocks; say --dialect bvlc to convert it for a later Caffe"
+        return Upgrade(source.text, (), why, analysis.file.layers[0].span()[0])
     for layer in analysis.file.layers:
         known = {0: V0_TYPES, 1: V1_TYPES}.get(layer.definition.version)
         if known is not None and layer.type not in known.values():

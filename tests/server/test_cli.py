@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -106,15 +102,6 @@ REFUSED = {
 }
 
 
-@pytest.fixture
-def some_files(tmp_path: Path) -> Path:
-    (tmp_path / "net.prototxt").write_bytes((EXAMPLES / "lenet_bn.prototxt").read_bytes())
-    (tmp_path / "solver.prototxt").write_text('net: "net.prototxt"\nbase_lr: 0.1\n')
-    (tmp_path / "labels.prototxt").write_text('item { name: "dog" label: 1 }\n')
-    (tmp_path / "broken.prototxt").write_text('layer { name: "a" type: "ReLU" bottom: "b" top: "a" }\n')
-    return tmp_path
-
-
 @pytest.mark.parametrize("arguments", REFUSED, ids=str)
 def test_what_cannot_be_done_is_said_in_one_line(lsp: Lsp, arguments: str, some_files: Path) -> None:
     done = lsp(*arguments.split(), cwd=some_files)
@@ -165,67 +152,6 @@ def test_standard_input_has_the_name_it_is_given(lsp: Lsp) -> None:
     done = lsp("check", "-", "--stdin-filename", "x/net.prototxt", "--format", "concise", stdin=b"layer { type: 3 }")
     assert done.code == 1
     assert done.text.startswith("x/net.prototxt:1:")
-
-
-@pytest.mark.parametrize("content", [b'name: "x" // y\r\n', b'name: "x"\n', b"", b'name: "caf\xe9" // y\n'])
-def test_fixing_standard_input_prints_the_text_and_reports_beside_it(lsp: Lsp, content: bytes) -> None:
-    done = lsp("check", "-", "--fix", stdin=content)
-    assert done.out == content.replace(b"//", b"#")
-    assert "Checked 1 file" in done.err
-
-
-# -- fixes ------------------------------------------------------------------------------------------------------------
-def test_fix_writes_the_file_and_diff_does_not(lsp: Lsp, tmp_path: Path) -> None:
-    path = tmp_path / "net.prototxt"
-    text = (EXAMPLES / "slash_comment.prototxt").read_bytes()
-    path.write_bytes(text)
-    done = lsp("check", "net.prototxt", "--diff", cwd=tmp_path)
-    assert (done.code, b"+    scale: 0.00390625 # 1/255" in done.out) == (1, True)
-    assert path.read_bytes() == text
-    done = lsp("check", "net.prototxt", "--fix", cwd=tmp_path)
-    assert (done.code, "Fixed 1 finding." in done.err) == (0, True)
-    assert path.read_bytes() == text.replace(b"// 1/255", b"# 1/255")
-    assert lsp("check", "net.prototxt", "--diff", cwd=tmp_path).code == 0
-
-
-KEPT = {
-    "windows line ends": ZERO_GAMMA.replace(b"\n", b"\r\n"),
-    "bytes that are not UTF-8": ZERO_GAMMA.replace(b"# Every", b"# caf\xe9 \xff every"),
-    "no line end at the end": ZERO_GAMMA.rstrip(b"\n"),
-    "a link": ZERO_GAMMA,
-}
-
-
-@pytest.mark.parametrize("name", KEPT, ids=str)
-def test_a_fix_keeps_what_it_does_not_touch(lsp: Lsp, name: str, tmp_path: Path) -> None:
-    before = KEPT[name]
-    target = tmp_path / "werkstück 网.prototxt"
-    target.write_bytes(before)
-    target.chmod(0o640)
-    path = target
-    if name == "a link":
-        path = tmp_path / "link.prototxt"
-        path.symlink_to(target.name)
-    assert lsp("check", path.name, "--fix", "--unsafe-fixes", cwd=tmp_path).code in (0, 1)
-    after = target.read_bytes()
-    assert b'scale_filler { type: "constant" value: 1 }' in after
-    assert [line for line in after.splitlines() if line.startswith(b"#")] == [
-        line for line in before.splitlines() if line.startswith(b"#")
-    ]
-    if name == "windows line ends":
-        assert after.count(b"\n") == after.count(b"\r\n") == after.count(b"\r")
-    assert after.endswith(b"\n") == before.endswith(b"\n")
-    assert target.stat().st_mode & 0o777 == 0o640
-    assert path.is_symlink() == (name == "a link")
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted({path.name, target.name})
-
-
-def test_a_file_in_utf_16_is_not_rewritten(lsp: Lsp, tmp_path: Path) -> None:
-    content = ZERO_GAMMA.decode().encode("utf-16")
-    (tmp_path / "net.prototxt").write_bytes(content)
-    done = lsp("check", "net.prototxt", "--fix", cwd=tmp_path)
-    assert (done.code, "not fixed, because it is UTF-16" in done.err) == (2, True)
-    assert (tmp_path / "net.prototxt").read_bytes() == content
 
 
 # -- folders ----------------------------------------------------------------------------------------------------------
@@ -300,135 +226,6 @@ def test_rule_pages(lsp: Lsp) -> None:
     assert page.startswith("# bn-gamma-zero-default (BN031)")
     assert page == lsp("rule", "bn-gamma-zero-default").text
     assert {row["code"][:3] for row in lsp("rule", "DYN", "--format", "json").json} == {"DYN"}
-
-
-# -- a process of its own ---------------------------------------------------------------------------------------------
-def start(*arguments: str, **more: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "prototxt_server", *arguments], cwd=EXAMPLES, **more)
-
-
-def test_a_reader_that_goes_away_is_no_error() -> None:
-    process = start("rule", "--all", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.read(1)
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    assert process.wait() in (0, 1)
-    process.stderr.close()
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_full_disk_is_said() -> None:
-    with open("/dev/full", "wb") as full:
-        process = start("rule", "--all", stdout=full, stderr=subprocess.PIPE)
-        _, err = process.communicate()
-    assert (process.returncode, err) == (2, b"lsp: the output cannot be written: No space left on device\n")
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a child")
-def test_an_interrupt_ends_it_quietly(tmp_path: Path) -> None:
-    pipe = tmp_path / "net.prototxt"
-    os.mkfifo(pipe)
-    process = start("check", str(pipe), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    with pipe.open("wb"):  # opens when the program reads, and keeps it reading
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
-    assert (process.returncode, out) == (130, b"")
-    assert b"Traceback" not in err
-
-
-def test_it_has_one_name_however_it_is_started() -> None:
-    process = start("check", "--nope", stderr=subprocess.PIPE)
-    _, err = process.communicate()
-    assert err.startswith(b"lsp check: no such option")
-
-
-# -- findings that are to stay -----------------------------------------------------------------------------------------
-@pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_ignore_comments_for_what_fails(lsp: Lsp, newline: str, tmp_path: Path) -> None:
-    net = tmp_path / "net.prototxt"
-    net.write_bytes(ZERO_GAMMA.replace(b"\n", newline.encode()))
-    done = lsp("check", "net.prototxt", "--add-ignore", cwd=tmp_path)
-    assert (done.code, "Silenced " in done.err) == (0, True)
-    after = net.read_bytes().decode()
-    lines = after.split(newline)
-    assert lines[lines.index('  name: "bnorm1"') - 2].startswith("# lsp: ignore[")
-    assert [line for line in lines if not line.startswith("# lsp: ignore")] == ZERO_GAMMA.decode().split("\n")
-    assert lsp("check", "net.prototxt", "--add-ignore", cwd=tmp_path).code == 0
-    assert net.read_bytes().decode() == after
-
-
-# -- arrays and weights that do not fit --------------------------------------------------------------------------------
-def stored(*, cut: int | None = None, **arrays: Any) -> bytes:
-    """What numpy writes for one array, or for several."""
-    file = io.BytesIO()
-    if len(arrays) == 1:
-        np.save(file, next(iter(arrays.values())), allow_pickle=True)
-    else:
-        np.savez(file, **arrays)
-    return file.getvalue()[:cut]
-
-
-IMAGES = np.ones((2, 1, 28, 28), np.float32)
-ARRAYS = {
-    "nothing": (b"", "x.npy is no .npy file"),
-    "junk": (b"hello", "x.npy is no .npy file"),
-    "half of it": (stored(a=IMAGES, cut=900), "x.npy is no .npy file, or not a whole one"),
-    "objects": (stored(a=np.array([{}])), "x.npy is no .npy file"),
-    "words": (stored(a=np.array(["a"])), "not one array of numbers"),
-    "complex numbers": (stored(a=IMAGES * 1j), "not one array of numbers"),
-    "no images": (stored(a=IMAGES[:0]), "not one array of numbers"),
-    "an archive": (stored(a=IMAGES, b=IMAGES), "it holds several arrays"),
-}
-
-
-@pytest.mark.parametrize("name", ARRAYS, ids=str)
-def test_an_array_that_cannot_be_used(lsp: Lsp, name: str, some_files: Path) -> None:
-    content, said = ARRAYS[name]
-    (some_files / "x.npy").write_bytes(content)
-    done = lsp("forward", "net.prototxt", "--input", "data=x.npy", cwd=some_files)
-    assert (done.code, done.err.count("\n")) == (2, 1)
-    assert said in done.err
-
-
-def test_an_array_of_another_shape_is_said(lsp: Lsp, some_files: Path) -> None:
-    np.save(some_files / "x.npy", np.ones((2, 3, 28, 28), np.float32))
-    data = lsp("forward", "net.prototxt", "--input", "data=x.npy", "--format", "json", cwd=some_files).json
-    assert "input-shape" in {note["code"] for note in data["degraded"]}
-
-
-@pytest.mark.parametrize("shape", [(), (7,), (2, 1, 2, 2)])
-def test_an_array_with_which_the_net_does_not_load_is_refused(
-    lsp: Lsp, shape: tuple[int, ...], some_files: Path
-) -> None:
-    np.save(some_files / "x.npy", np.ones(shape, np.float32))
-    done = lsp("forward", "net.prototxt", "--input", "data=x.npy", cwd=some_files)
-    assert (done.code, done.err.count("\n")) == (2, 1)
-    assert "does not fit the values given for its inputs ('data' as " in done.err
-
-
-@pytest.mark.parametrize("dtype", ["f8", "u1", "i4", "?"])
-def test_an_array_of_any_number_type_is_used_whole(lsp: Lsp, dtype: str, some_files: Path) -> None:
-    np.save(some_files / "x.npy", np.ones((5, 1, 28, 28), dtype))
-    data = lsp("forward", "net.prototxt", "--input", "data=x.npy", "--format", "json", cwd=some_files).json
-    assert data["batch_used"] == 5
-    assert data["layers"][0]["tops"][0]["mean_abs"] == 1
-
-
-def test_weights_of_another_net_are_found(lsp: Lsp, some_files: Path, shared: Path) -> None:
-    golden = shared / "oracle" / "golden"
-
-    def codes_with(name: str, cut: int | None = None) -> tuple[int, set[str]]:
-        (some_files / "w.caffemodel").write_bytes((golden / name).read_bytes()[:cut])
-        done = lsp("forward", "net.prototxt", "--weights", "w.caffemodel", "--format", "json", cwd=some_files)
-        return done.code, {row["code"] for row in done.json["findings"]} if done.out else {done.err}
-
-    assert codes_with("dev_lenet_test.caffemodel") == (1, {"SHP027"})
-    assert codes_with("lstm_unit.caffemodel") == (1, {"INI011"})
-    code, (said,) = codes_with("dev_lenet_test.caffemodel", 2000)
-    assert code == 2
-    assert "w.caffemodel is truncated: a layer that begins at byte" in said
 
 
 def test_doctor_says_what_is_missing_and_where_caches_are(

@@ -149,3 +149,20 @@ def test_a_data_layer_of_the_old_form_moves_its_transformation() -> None:
         "layer {\n  name: 'd'\n  type: \"Data\"\n  top: 'd'\n  data_param { source: 'x' batch_size: 4 }\n"
         "  transform_param { crop_size: 7 }\n}\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("dialect", "reported"),
+    [
+        ("bvlc", {"SCH004", "SCH008"}),
+        ("bvlc-rc2", {"SCH004"}),  # has `layer` and no Input layer
+        ("bvlc-v0.9999", set()),  # knows no `layer`
+        ("bvlc-v0.99", set()),
+        ("c3d-1.0", set()),
+    ],
+)
+def test_nobody_is_told_to_write_what_their_caffe_does_not_read(dialect: str, reported: set[str]) -> None:
+    text = 'input: "data"\ninput_dim: 1\ninput_dim: 3\ninput_dim: 8\ninput_dim: 8\n'
+    text += 'layers { name: "r" type: RELU bottom: "data" top: "r" }\n'
+    found = {f.code for f in analyze(Source(text), Settings(dialect=dialect)).findings}
+    assert found & {"SCH004", "SCH005", "SCH008"} == reported

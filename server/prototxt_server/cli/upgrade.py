@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
+from prototxt_server import files
 from prototxt_server.analysis import Source
 from prototxt_server.cli.common import fail, read_net, reading_options, settings_of
+from prototxt_server.report.diff import unified
 from prototxt_server.report.record import FileFindings
 from prototxt_server.upgrading import Upgrade, upgrade
 
@@ -30,11 +30,12 @@ def command(nets: tuple[str, ...], diff: bool, in_place: bool, stdin_filename: s
         fail("--diff and --in-place exclude each other")
     if len(nets) > 1 and not (diff or in_place):
         fail("more than one net: say --in-place or --diff")
-    settings = settings_of(options)
     results: list[tuple[str, Source, Upgrade]] = []
     for path in nets:
         source = read_net(path, stdin_filename)
-        result = upgrade(source, settings)
+        if source.encoding_problem == files.UTF16:
+            fail(f"{source.path}: cannot be converted: it is UTF-16, which Caffe does not read; save it as UTF-8 first")
+        result = upgrade(source, settings_of(options, source.path if path != "-" or stdin_filename else "./-"))
         if result.problem:
             row = FileFindings(source.path, source.text, []).location(result.at)["row"]
             fail(f"{source.path}:{row}: cannot be converted: {result.problem}")
@@ -43,7 +44,7 @@ def command(nets: tuple[str, ...], diff: bool, in_place: bool, stdin_filename: s
     for path, source, result in results:
         changed |= result.text != source.text
         if diff:
-            _show_diff(source, result.text)
+            _print(unified(source.text, result.text, source.path))
         elif in_place and path != "-":
             _write_back(path, source, result)
         else:
@@ -51,25 +52,18 @@ def command(nets: tuple[str, ...], diff: bool, in_place: bool, stdin_filename: s
     raise SystemExit(1 if diff and changed else 0)
 
 
-def _show_diff(source: Source, new: str) -> None:
-    lines = difflib.unified_diff(source.text.splitlines(True), new.splitlines(True), source.path, source.path)
-    _print("".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines))
-
-
 def _write_back(path: str, source: Source, result: Upgrade) -> None:
     if result.text == source.text:
         click.echo(f"{path}: up to date", err=True)
         return
-    Path(path).write_bytes(_encoded(result.text))
+    try:
+        files.write(path, result.text)
+    except files.PathError as error:
+        fail(str(error))
     click.echo(f"{path}: converted {', '.join(result.done)}", err=True)
 
 
 def _print(text: str) -> None:
     sys.stdout.flush()
-    sys.stdout.buffer.write(_encoded(text))
+    sys.stdout.buffer.write(files.encode(text))
     sys.stdout.buffer.flush()
-
-
-def _encoded(text: str) -> bytes:
-    """Bytes that are not UTF-8 were kept as surrogates and go back as they were."""
-    return text.encode("utf-8", "surrogateescape")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
-from prototxt_grammar import Edit
+from prototxt_grammar import Edit, LineIndex
 from prototxt_net.finding import Finding
 from prototxt_server import suppress
 from prototxt_server.analysis import Analysis, Source
@@ -64,10 +64,9 @@ def resolve(ls: Server, action: types.CodeAction) -> types.CodeAction:
 
 def difference(old: str, new: str) -> list[Edit]:
     """Edits of whole lines that turn one text into another, so that the cursor and the folds stay where they are."""
-    before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
-    starts = [0]
-    for line in before:
-        starts.append(starts[-1] + len(line))
+    index = LineIndex(old)
+    before, after = index.lines(), LineIndex(new).lines()
+    starts = [*index.starts, len(old)]
     blocks = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
     return [Edit(starts[a], starts[b], "".join(after[c:d])) for tag, a, b, c, d in blocks if tag != "equal"]
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from prototxt_grammar.edits import Edit, newline_of
 from prototxt_grammar.tree import Field
 from prototxt_net import marks
+from prototxt_net.file import NetFile
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.message import Entry
+from prototxt_net.words import count
 from prototxt_server.rules.base import Example, Rule, rule
 from prototxt_server.rules.editing import delete
 from prototxt_server.rules.example_nets import IMAGE
@@ -102,16 +104,16 @@ class V1Layers(Rule):
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """At most one finding."""
-        if not _is_old(analysis):
+        if not _is_old(analysis) or not reads_v2(analysis.file):
             return
         old, mixed = _blocks(analysis)
         if mixed or _is_v0(analysis):
             return
         base, item = old[0]
         message = (
-            f"`layers` is the old (V1) form, here in {len(old)} block{'s' if len(old) > 1 else ''}; Caffe converts "
-            "it on "
-            'every load. Convert it once to `layer { type: "..." }`.'
+            f"`layers` is the old (V1) form, here in {count(len(old), 'block')}; Caffe converts it on every load. "
+            "Convert "
+            'it once to `layer { type: "..." }`.'
         )
         yield self.in_file(analysis.file, message, base + item.start, base + item.name_end, fix=_convert(analysis))
 
@@ -139,13 +141,12 @@ class V0Layers(Rule):
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """At most one finding."""
-        if not _is_v0(analysis):
+        if not _is_v0(analysis) or not reads_v2(analysis.file):
             return
         base, item = _blocks(analysis)[0][0]
         message = (
-            "`layers { layer { ... } }` is the oldest (V0) form; it is converted on every load, and fields outside "
-            "of a "
-            "known list are dropped. Convert it."
+            "`layers { layer { ... } }` is the oldest (V0) form; Caffe converts it on every load and drops the "
+            "fields that are not on its list. Convert it once."
         )
         edits = v0_to_v2(analysis.file)
         fix = Fix("safe", "Convert the `layers` blocks", edits) if edits else None
@@ -189,6 +190,19 @@ class MixedLayerLayers(Rule):
             )
 
 
+def reads_v2(file: NetFile) -> bool:
+    """Whether this Caffe knows `layer { type: "..." }` at all: the oldest do not."""
+    return "layer" in file.schema.messages["NetParameter"].fields
+
+
+def _has_input_layer(file: NetFile) -> bool:
+    """The type came with its parameters; of some releases only these are known, not the list of types."""
+    schema = file.schema
+    return (
+        reads_v2(file) and "Input" in schema.layer_types and "input_param" in schema.messages["LayerParameter"].fields
+    )
+
+
 def _fields(analysis: Analysis, *names: str) -> list[tuple[int, Entry]]:
     root = analysis.file.root
     found = [(analysis.file.base_of(entry), entry) for name in names for entry in root.entries.get(name, ())]
@@ -228,7 +242,7 @@ class InputField(Rule):
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """At most one finding, at the first input."""
         inputs = _fields(analysis, "input")
-        if not inputs or analysis.file.kind != "net" or "Input" not in analysis.file.schema.layer_types:
+        if not inputs or analysis.file.kind != "net" or not _has_input_layer(analysis.file):
             return
         base, entry = inputs[0]
         names = ", ".join(f"'{found.value}'" for _, found in inputs)
@@ -334,7 +348,7 @@ class InputDimCount(Rule):
             return
         if given == wanted:
             return
-        message = f"{given} {name} for {inputs} input{'s' if inputs > 1 else ''}, {wanted} are needed; "
+        message = f"{given} {name} for {count(inputs, 'input')}, {wanted} are needed; "
         if not modern:
             yield self.in_file(analysis.file, message + "Caffe aborts.", start, end, aborts=True)
         elif given < wanted:

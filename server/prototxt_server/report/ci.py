@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 
 from prototxt_net.finding import SEVERITIES
-from prototxt_server.report.record import FileFindings, Layout, record, records
+from prototxt_server.report.record import FileFindings, Layout, fingerprints, record, records
 
 _GITHUB = {"error": "error", "warning": "warning", "info": "notice", "hint": "notice"}
 _GITLAB = {"error": "critical", "warning": "major", "info": "minor", "hint": "info"}
@@ -36,27 +35,24 @@ def _property(text: str) -> str:
 
 
 def as_gitlab(files: list[FileFindings], layout: Layout) -> str:
-    """GitLab's code quality report. Fingerprints leave out rows: an edit elsewhere does not renew findings."""
-    rows = []
-    seen: dict[str, int] = {}
-    for row in records(files):
-        identity = "\0".join((row["filename"], row["code"], row["layer"] or "", row["message"]))
-        count = seen[identity] = seen.get(identity, 0) + 1
-        rows.append(
-            {
-                "description": f"{row['code']}: {row['message']}",
-                "check_name": row["code"],
-                "fingerprint": hashlib.sha256(f"{identity}\0{count}".encode("utf-8", "replace")).hexdigest(),
-                "severity": _GITLAB[row["severity"]],
-                "location": {
-                    "path": row["filename"].replace("\\", "/"),
-                    "positions": {
-                        "begin": {"line": row["location"]["row"], "column": row["location"]["column"]},
-                        "end": {"line": row["end_location"]["row"], "column": row["end_location"]["column"]},
-                    },
+    """GitLab's code quality report; paths are seen from the project's folder, where the job runs."""
+    found = list(records(files))
+    rows = [
+        {
+            "description": f"{row['code']}: {row['message']}",
+            "check_name": row["code"],
+            "fingerprint": fingerprint,
+            "severity": _GITLAB[row["severity"]],
+            "location": {
+                "path": row["filename"].replace("\\", "/").removeprefix("./"),
+                "positions": {
+                    "begin": {"line": row["location"]["row"], "column": row["location"]["column"]},
+                    "end": {"line": row["end_location"]["row"], "column": row["end_location"]["column"]},
                 },
-            }
-        )
+            },
+        }
+        for row, fingerprint in zip(found, fingerprints(found), strict=True)
+    ]
     return json.dumps(rows, indent=2, ensure_ascii=False)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
+from hashlib import sha256
 from typing import Any
 
 from prototxt_grammar import LineIndex
@@ -106,3 +108,15 @@ def record(file: FileFindings, finding: Finding) -> dict[str, Any]:
 def records(checked: Iterable[FileFindings]) -> Iterator[dict[str, Any]]:
     """The records of all findings, file by file."""
     return (record(file, finding) for file in checked for finding in file.findings)
+
+
+def fingerprints(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """A name for each record that an edit elsewhere does not change: what is found, in which layer of which file.
+
+    No two are equal: the second finding of the same kind in the same layer is the second.
+    """
+    seen: Counter[str] = Counter()
+    for row in rows:
+        identity = "\0".join((row["filename"], row["code"], row["layer"] or "", row["message"]))
+        seen[identity] += 1
+        yield sha256(f"{identity}\0{seen[identity]}".encode("utf-8", "replace")).hexdigest()

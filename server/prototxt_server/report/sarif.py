@@ -6,7 +6,10 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from prototxt_server.report.record import FileFindings, Layout, records
+from prototxt_server.engine import DOCS_URL
+from prototxt_server.report import rule_docs
+from prototxt_server.report.record import FileFindings, Layout, fingerprints, records
+from prototxt_server.rules.catalogue import load_all, load_dynamic
 from prototxt_server.version import VERSION
 
 _LEVEL = {"error": "error", "warning": "warning", "info": "note", "hint": "note"}
@@ -14,19 +17,13 @@ _LEVEL = {"error": "error", "warning": "warning", "info": "note", "hint": "note"
 
 def as_sarif(files: list[FileFindings], layout: Layout) -> str:
     """One run. Columns count code points (`columnKind: unicodeCodePoints`)."""
+    rows = list(records(files))
     rules: dict[str, dict[str, Any]] = {}
     results = []
-    for row in records(files):
-        rules.setdefault(
-            row["code"],
-            {
-                "id": row["code"],
-                "name": row["name"],
-                "shortDescription": {"text": row["name"].replace("-", " ")},
-                "helpUri": row["url"],
-            },
-        )
-        results.append(_result(row))
+    for row, fingerprint in zip(rows, fingerprints(rows), strict=True):
+        if row["code"] not in rules:
+            rules[row["code"]] = _rule(row)
+        results.append(_result(row) | {"partialFingerprints": {"primaryLocationLineHash": fingerprint}})
     order = {code: index for index, code in enumerate(sorted(rules))}
     for result in results:
         result["ruleIndex"] = order[result["ruleId"]]
@@ -42,6 +39,24 @@ def as_sarif(files: list[FileFindings], layout: Layout) -> str:
         "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
     }
     return json.dumps(log, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _rule(row: dict[str, Any]) -> dict[str, Any]:
+    """What code scanning shows beside a finding: it asks for all of this."""
+    short = row["name"].replace("-", " ")
+    rule = next((rule for rule in (*load_all(), *load_dynamic()) if rule.code == row["code"]), None)
+    if rule is None:
+        return {"id": row["code"], "name": row["name"], "shortDescription": {"text": short}, "helpUri": row["url"]}
+    page = rule_docs.as_markdown(rule).replace("](../", f"]({DOCS_URL.removesuffix('rules/')}")
+    return {
+        "id": row["code"],
+        "name": row["name"],
+        "shortDescription": {"text": short},
+        "fullDescription": {"text": rule_docs.summary(rule)},
+        "help": {"text": rule_docs.as_text(rule), "markdown": page},
+        "helpUri": row["url"],
+        "defaultConfiguration": {"level": _LEVEL[rule.severity]},
+    }
 
 
 def _region(row: dict[str, Any]) -> dict[str, int]:

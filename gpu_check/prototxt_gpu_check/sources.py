@@ -147,7 +147,7 @@ def values(b: Backend, net: PhaseNet, node: Node, index: int, shape: Ints, input
         return stored(b, b.asarray(inputs.arrays[blob.name])), "given"
     source = inputs.source(node)
     if source is not None:
-        return stored(b, b.asarray(source.read(shape[0])[index])), "given"
+        return stored(b, b.asarray(source.top(index, shape[0]))), "given"
     seed = stream(inputs.seed, "input", blob.name)
     if node.type == "DummyData":
         return stored(b, _dummy(b, node, index, shape, seed)), "filler"

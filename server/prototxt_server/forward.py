@@ -74,7 +74,7 @@ def run_each(analyses: Sequence[Analysis], options: Mapping[str, Any]) -> Iterat
     with worker() as client:
         for analysis in analyses:
             try:
-                report = client.check(request_of(analysis, **{"backward": "auto", **options}))
+                report = client.check(request_of(analysis, **{"backward": "auto", "data": "auto", **options}))
             except WorkerError as error:
                 yield Pass(analysis, [], str(error))
             else:

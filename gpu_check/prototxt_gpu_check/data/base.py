@@ -42,12 +42,19 @@ class Source:
     path: Path
     begin: Callable[[int], Generator[Sample]]
     _first: Sample | None = field(default=None, init=False)
+    _waiting: dict[int, Floats] = field(default_factory=dict, init=False)
 
     def shapes(self) -> tuple[Ints, ...]:
         """The shape of one sample of each top. Raises DataError, Absent."""
         if self._first is None:
             self._first = self._take(1)[0]
         return tuple(array.shape for array in self._first)
+
+    def top(self, index: int, n: int) -> Floats:
+        """One top of a batch of n; what was read for the others waits for their turn. Raises DataError, Absent."""
+        if index not in self._waiting or len(self._waiting[index]) != n:
+            self._waiting = dict(enumerate(self.read(n)))
+        return self._waiting.pop(index)
 
     def read(self, n: int) -> list[Floats]:
         """The first n samples: (n, ...) for each top. Raises DataError, Absent."""

@@ -100,6 +100,8 @@ def _request(ls: Server, document: Document) -> dict[str, Any]:
     phase = ls.settings.analysis.phase
     return {
         "text": document.text,
+        "path": document.path,
+        "data": "auto",
         "backward": "auto",
         "dialect": judged.file.dialect,
         "phase": phase if phase in ("TRAIN", "TEST") else "auto",

@@ -101,7 +101,9 @@ def test_what_cannot_be_run_is_refused_in_one_sentence(
 
 
 def test_a_net_with_open_ends_is_run_as_far_as_it_goes(client: WorkerClient) -> None:
-    text = NET + 'layer { name: "odd" type: "Python" bottom: "prob" top: "odd" }\n'
+    text = (
+        NET + 'layer { name: "odd" type: "Python" bottom: "prob" top: "odd" python_param { module: "m" layer: "L" } }\n'
+    )
     text += 'layer { name: "after" type: "ReLU" bottom: "odd" top: "after" }\n'
     report = client.check({"text": text, "device": "cpu"})
     assert report.data["status"] == "partial"

@@ -27,6 +27,7 @@ class Task:
 
     fix: "" | "write" | "show" (a diff, nothing is written). silence: severities to write ignore comments for instead.
     cached: findings may come from the cache and go into it; only for what changes no file and no standard input.
+    twin, weights: files that the nets are judged beside, "" for none.
     """
 
     settings: Settings
@@ -37,6 +38,8 @@ class Task:
     silence: frozenset[str] = frozenset()
     stdin_filename: str | None = None
     cached: bool = False
+    twin: str = ""
+    weights: str = ""
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from prototxt_net.finding import Finding
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import analyze
 from prototxt_server.linked import Reader, analyze_linked
+from prototxt_server.linked.model import NOTHING, Named
 from prototxt_server.suppress import ignore_edit
 
 _TRIES = 200  # analyses
@@ -38,22 +39,24 @@ def fix_text(source: Source, settings: Settings, unsafe: bool) -> str:
     return fix_all(source, settings, unsafe).text
 
 
-def fix_all(source: Source, settings: Settings, unsafe: bool, reader: Reader | None = None) -> Fixed:
+def fix_all(
+    source: Source, settings: Settings, unsafe: bool, reader: Reader | None = None, named: Named = NOTHING
+) -> Fixed:
     """Apply all safe (and, when asked, unsafe) fixes, again and again until nothing changes.
 
-    reader: for the files that belong with this one; None: rules about several files stay silent.
+    reader, named: for the files that belong with this one; None: rules about several files stay silent.
 
     Fixes whose edits overlap wait for the next round. A fix that brings a new error, or leaves its own finding as it
     was, is taken back and not tried again in the same text. Applied to its own result, this changes nothing.
     """
-    analysis = _analyzed(source, settings, reader)
+    analysis = _analyzed(source, settings, reader, named)
     applied = 0
     refused: set[_Key] = set()
     group = _together(analysis.findings, unsafe, refused)
     for _ in range(max(8, min(_TRIES, _WORK // (len(source.text) + 1)))):
         if not group:
             break
-        after = _with_fixes(analysis, group, reader)
+        after = _with_fixes(analysis, group, reader, named)
         if not _does_harm(analysis, after, group):
             analysis, applied = after, applied + len(group)
             refused.clear()  # what was refused in the old text may be right in the new one
@@ -66,15 +69,19 @@ def fix_all(source: Source, settings: Settings, unsafe: bool, reader: Reader | N
     return Fixed(analysis, applied)
 
 
-def _analyzed(source: Source, settings: Settings, reader: Reader | None, last: Analysis | None = None) -> Analysis:
-    return analyze(source, settings, last) if reader is None else analyze_linked(source, settings, reader, last)
+def _analyzed(
+    source: Source, settings: Settings, reader: Reader | None, named: Named, last: Analysis | None = None
+) -> Analysis:
+    if reader is None:
+        return analyze(source, settings, last)
+    return analyze_linked(source, settings, reader, last, named)
 
 
-def _with_fixes(analysis: Analysis, findings: list[Finding], reader: Reader | None) -> Analysis:
+def _with_fixes(analysis: Analysis, findings: list[Finding], reader: Reader | None, named: Named) -> Analysis:
     source = analysis.source
     edits = [edit for finding in findings if finding.fix for edit in finding.fix.edits]
     text = apply_edits(source.text, edits)
-    return _analyzed(Source(text, source.path, source.encoding_problem), analysis.settings, reader, analysis)
+    return _analyzed(Source(text, source.path, source.encoding_problem), analysis.settings, reader, named, analysis)
 
 
 def _does_harm(before: Analysis, after: Analysis, group: list[Finding]) -> bool:
@@ -125,10 +132,12 @@ def _clashes(edit: Edit, taken: list[Edit]) -> bool:
     )
 
 
-def ignore_all(analysis: Analysis, severities: frozenset[str], reader: Reader | None = None) -> Fixed:
+def ignore_all(
+    analysis: Analysis, severities: frozenset[str], reader: Reader | None = None, named: Named = NOTHING
+) -> Fixed:
     """Write a comment that silences each finding of these severities. Findings that no comment can silence stay.
 
-    reader: as for `fix_all`.
+    reader, named: as for `fix_all`.
     """
     applied = 0
     given_up: set[_Key] = set()
@@ -138,7 +147,9 @@ def ignore_all(analysis: Analysis, severities: frozenset[str], reader: Reader | 
             break
         source = analysis.source
         text = apply_edits(source.text, [ignore_edit(analysis, finding)])
-        after = _analyzed(Source(text, source.path, source.encoding_problem), analysis.settings, reader, analysis)
+        after = _analyzed(
+            Source(text, source.path, source.encoding_problem), analysis.settings, reader, named, analysis
+        )
         if len(after.findings) < len(analysis.findings):
             applied += len(analysis.findings) - len(after.findings)
             analysis = after

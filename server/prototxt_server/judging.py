@@ -7,6 +7,8 @@ from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.checking import Checked, Task, configured
 from prototxt_server.fixing import fix_all, ignore_all
 from prototxt_server.linked import DISK, Reader, analyze_linked
+from prototxt_server.linked.model import Named
+from prototxt_server.linked.weights import read_weights
 from prototxt_server.report import diff
 from prototxt_server.report.record import FileFindings
 
@@ -24,16 +26,16 @@ def judge(name: str, task: Task) -> Checked:
         return Checked(name, complaint=str(error))
     source = Source(text.text, text.path, text.encoding_problem)
     if not task.fix and not task.silence:
-        return _checked(name, _analyzed(source, settings))
+        return _checked(name, _analyzed(source, settings, task))
     if not text.writable:
-        result = _checked(name, _analyzed(source, settings))
+        result = _checked(name, _analyzed(source, settings, task))
         if text.encoding_problem == files.UTF16:
             result.complaint = f"{text.path}: not fixed, because it is UTF-16: save it as UTF-8 first"
         return result
     if task.silence:
-        done = ignore_all(_analyzed(source, settings), task.silence, DISK)
+        done = ignore_all(_analyzed(source, settings, task), task.silence, DISK, _named(task))
     else:
-        done = fix_all(source, settings, task.unsafe, DISK)
+        done = fix_all(source, settings, task.unsafe, DISK, _named(task))
     result = _checked(name, done.analysis)
     result.applied = done.applied
     if task.fix == "show":
@@ -44,7 +46,7 @@ def judge(name: str, task: Task) -> Checked:
         try:
             files.write(name, done.text)
         except files.PathError as error:
-            result = _checked(name, _analyzed(source, settings))
+            result = _checked(name, _analyzed(source, settings, task))
             result.complaint = str(error)
     return result
 
@@ -98,9 +100,14 @@ def _judged_and_stored(name: str, data: bytes, settings: Settings) -> Checked:
     return result
 
 
-def _analyzed(source: Source, settings: Settings) -> Analysis:
+def _analyzed(source: Source, settings: Settings, task: Task) -> Analysis:
     """A file beside those that belong with it; what these made us read is not read again."""
-    return analyze_linked(source, settings, DISK, DISK.known(source.path))
+    return analyze_linked(source, settings, DISK, DISK.known(source.path), _named(task))
+
+
+def _named(task: Task) -> Named:
+    """What the user names beside the files. Raises files.PathError."""
+    return Named(task.twin, read_weights(task.weights) if task.weights else None)
 
 
 def _checked(name: str, analysis: Analysis) -> Checked:

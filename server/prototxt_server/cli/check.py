@@ -88,6 +88,8 @@ def _codes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 @click.option(
     "--no-cache", is_flag=True, help="Judge every file anew (unchanged files are known from the user's cache)."
 )
+@click.option("--twin", metavar="NET", help="Compare with this net, instead of the training net next to a deploy net.")
+@click.option("--weights", metavar="FILE", help="Compare batch norms and frozen layers with this caffemodel.")
 @click.option("--stdin-filename", metavar="NAME", help="The name of what `-` reads.")
 @click.option("--forward", "forward", is_flag=True, help="Also run one batch and report the DYN findings.")
 @click.option("--color/--no-color", "colour", default=None, help="Colours (default: on a terminal).")
@@ -132,6 +134,7 @@ def _checked(names: list[str], options: dict[str, Any]) -> list[Checked]:
         fail("--prune-baseline excludes --select, --ignore and --diff: what they leave out is not gone")
     if options["add_ignore"] and options["fix"]:
         fail("--add-ignore and --fix exclude each other")
+    _require_named(options)
     task = Task(
         settings,
         options["config"],
@@ -140,11 +143,28 @@ def _checked(names: list[str], options: dict[str, Any]) -> list[Checked]:
         unsafe=options["unsafe_fixes"],
         silence=frozenset(failing) if options["add_ignore"] else frozenset(),
         stdin_filename=options["stdin_filename"],
-        cached=not any(options[name] for name in ("no_cache", "fix", "diff", "add_ignore", "forward")),
+        cached=not any(
+            options[name] for name in ("no_cache", "fix", "diff", "add_ignore", "forward", "twin", "weights")
+        ),
+        twin=options["twin"] or "",
+        weights=options["weights"] or "",
     )
     try:
         return list(shown(check_all(names, task, options["jobs"], keep=options["forward"]), len(names), "Checking"))
     except ConfigError as error:
+        fail(str(error))
+
+
+def _require_named(options: dict[str, Any]) -> None:
+    """Ends the program with exit code 2 for a twin or weights that cannot be used."""
+    try:
+        if options["twin"]:
+            files.read(options["twin"])
+        if options["weights"]:
+            from prototxt_server.linked.weights import read_weights  # imports NumPy
+
+            read_weights(options["weights"])
+    except files.PathError as error:
         fail(str(error))
 
 

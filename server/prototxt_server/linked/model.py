@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from prototxt_server.analysis import Analysis
+from prototxt_server.linked.lists import ImageList
+from prototxt_server.linked.weights import StoredWeights
 
 
 @dataclass(slots=True, frozen=True)
@@ -27,23 +29,40 @@ class NetLink:
 
 
 @dataclass(slots=True, frozen=True)
+class Named:
+    """What the user names beside the files to check. twin: a net. weights: what a caffemodel holds."""
+
+    twin: str = ""
+    weights: StoredWeights | None = None
+
+
+NOTHING = Named()
+
+
+@dataclass(slots=True, frozen=True)
 class Linked:
     """The other files of an analysis.
 
-    nets: of a solver, in file order. solvers: those in a net's folder that name the net.
+    nets: of a solver, in file order. solvers: those in a net's folder that name the net. twin: the training net of a
+    deploy net, or the net that the user names. lists: the lists of images that layers name, by the name as written.
+    records: the size of a data source, by the name as written. weights: what the user names.
     """
 
     nets: tuple[NetLink, ...] = ()
     solvers: tuple[Analysis, ...] = ()
+    twin: Analysis | None = None
+    lists: tuple[tuple[str, ImageList], ...] = ()
+    records: tuple[tuple[str, int], ...] = ()
+    weights: StoredWeights | None = None
 
     def link(self, field: str, index: int) -> NetLink | None:
         """The net that an entry of the solver names."""
         return next((link for link in self.nets if link.field == field and link.index == index), None)
 
     def paths(self) -> Iterator[str]:
-        """The files that were read: when one of them changes, so may the findings."""
+        """The nets and solvers that were read: when one of them changes, so may the findings."""
         for link in self.nets:
             if link.analysis is not None:
                 yield link.path
-        for solver in self.solvers:
-            yield solver.source.path
+        for other in (*self.solvers, *([self.twin] if self.twin else ())):
+            yield other.source.path

@@ -6,10 +6,12 @@ import os
 import stat
 from collections.abc import Iterable
 from dataclasses import replace
+from os.path import join
 
 from prototxt_server import files
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import understand
+from prototxt_server.linked.lists import ImageList, read_list
 
 _LARGEST = 16_000_000  # bytes; a net with its weights written out is not read for the sake of another file
 _Stamp = tuple[int, int]
@@ -25,6 +27,7 @@ class Reader:
         self._texts: dict[str, tuple[_Stamp, Source]] = {}
         self._folders: dict[str, tuple[int, tuple[str, ...]]] = {}
         self._read: dict[str, Analysis] = {}
+        self._lists: dict[str, tuple[Source, ImageList | None]] = {}
 
     # -- to override -----------------------------------------------------------------------------------------------
     def held(self, path: str) -> Analysis | None:
@@ -83,6 +86,30 @@ class Reader:
             same = known if known is not None and known.settings == settings else None
             known = self._read[path] = understand(source, settings, same)
         return known
+
+    def image_list(self, path: str) -> ImageList | None:
+        """A list of images; the same object as long as the file does not change."""
+        source = self.source(path)
+        if source is None or source.encoding_problem in (files.UTF16, files.BINARY):
+            return None
+        known = self._lists.get(path)
+        if known is None or known[0] is not source:
+            known = self._lists[path] = source, read_list(path, source.text)
+        return known[1]
+
+    def records(self, path: str) -> int | None:
+        """How many records an LMDB has; None for anything else, and without the package that reads one."""
+        if not self.is_there(join(path, "data.mdb")):
+            return None
+        try:
+            import lmdb  # an extra
+        except ImportError:
+            return None
+        try:
+            with lmdb.open(path, readonly=True, lock=False, readahead=False, max_readers=1) as database:
+                return int(database.stat()["entries"])
+        except (lmdb.Error, OSError):
+            return None
 
     def known(self, path: str) -> Analysis | None:
         """What `analysis` gave last for this file, for whoever is about to judge it."""

@@ -15,7 +15,9 @@ from prototxt_net.finding import Finding
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import analyze
 from prototxt_server.linked import analyze_linked
+from prototxt_server.linked.model import Named
 from prototxt_server.linked.reader import Given
+from prototxt_server.linked.weights import StoredWeights
 from prototxt_server.rules.base import Example, Rule
 
 _SHORT = 14  # lines; what is no longer is shown whole
@@ -88,9 +90,10 @@ def read_example(rule: Rule, example: Example) -> Analysis:
         example.dialect, example.phase, shapes=tuple(example.shapes.items()), extend_select=(rule.code,)
     )
     source = Source(example.text, example.filename)
-    if not example.files:
+    if not example.files and example.stored is None:
         return analyze(source, settings)
-    return analyze_linked(source, settings, Given(example.files.items()))
+    stored = StoredWeights("weights.caffemodel", example.stored) if example.stored is not None else None
+    return analyze_linked(source, settings, Given(example.files.items()), named=Named(weights=stored))
 
 
 def _finding(rule: Rule, example: Example) -> Finding | None:

@@ -19,6 +19,7 @@ from prototxt_net.net import Node, PhaseNet
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
     from prototxt_server.linked.model import Linked
+    from prototxt_server.linked.weights import StoredLayer
 
 
 @dataclass(slots=True, frozen=True)
@@ -27,7 +28,7 @@ class Example:
 
     dialect, phase: how it is read. fixed: for a BAD example, the text after applying the rule's fix ("" = not stated).
     count: how many findings of the rule it gives (BAD only). shapes: as given by `--shape`. files: the files beside it,
-    by name.
+    by name. stored: what a weights file holds, by layer.
     """
 
     text: str
@@ -38,6 +39,7 @@ class Example:
     filename: str = "net.prototxt"
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    stored: dict[str, StoredLayer] | None = None
 
 
 class Rule:

@@ -16,7 +16,7 @@ _LABEL_SOURCES = frozenset({"Data", "ImageData", "AnnotatedData"})
 _CLASS_LOSSES = ("SoftmaxWithLoss", "MultinomialLogisticLoss", "InfogainLoss", "HingeLoss")
 
 
-def _classes(node: Node) -> int | None:
+def classes_of(node: Node) -> int | None:
     """The size of the class axis of a loss's scores."""
     blob = node.bottoms[0] if node.bottoms else None
     if blob is None or blob.shape is None:
@@ -64,7 +64,7 @@ class NumOutputVsLabels(Rule):
         """One finding a loss."""
         for node in net.of_type(*_CLASS_LOSSES):
             label = node.bottoms[1] if len(node.bottoms) > 1 else None
-            classes = _classes(node)
+            classes = classes_of(node)
             if label is None or label.producer.type != "DummyData" or classes is None:
                 continue
             largest = _constant(label)
@@ -122,7 +122,7 @@ class IgnoreLabelRange(Rule):
             loss = node.param("loss_param")
             if not loss.has("ignore_label"):
                 continue
-            value, classes = loss.get("ignore_label"), _classes(node)
+            value, classes = loss.get("ignore_label"), classes_of(node)
             if classes is not None and 0 <= value < classes:
                 message = f"ignore_label {value} of '{node.name}' is also class {value}: its examples are skipped."
                 yield self.at(node, message, "loss_param.ignore_label")

@@ -107,3 +107,74 @@ def harmed(text: str, edits: list[tuple[float, int, str]]) -> str:
         at = int(share * len(text))
         text = text[:at] + come + text[at + gone :]
     return text
+
+
+# -- nets that work ----------------------------------------------------------------------------------------------------
+STEPS = {
+    "Convolution": "convolution_param { num_output: %d kernel_size: %d pad: 1 stride: %d }",
+    "Deconvolution": "convolution_param { num_output: %d kernel_size: %d stride: %d bias_term: false }",
+    "Pooling": "pooling_param { pool: AVE kernel_size: 2 stride: %d }",
+    "LRN": "",
+    "BatchNorm": "",
+    "Scale": "scale_param { bias_term: true }",
+    "PReLU": "",
+    "Power": "power_param { power: %d }",
+    "Flatten": "",
+    "InnerProduct": "inner_product_param { num_output: %d }",
+    "Reshape": "reshape_param { shape { dim: 0 dim: -1 } }",
+    "Softmax": "",
+    "Tile": "tile_param { tiles: %d }",
+    "Reduction": "reduction_param { axis: 1 }",
+    "Split": "",
+}  # fmt: skip
+SOURCES = [
+    'layer { name: "in" type: "Input" top: "b0"\n  input_param { shape { dim: 2 dim: 4 dim: 9 dim: 7 } } }\n',
+    'layer { name: "in" type: "Data" top: "b0" top: "b1"\n  data_param { source: "x" batch_size: 2 } }\n',
+    'input: "b0"\ninput_dim: 1\ninput_dim: 3\ninput_dim: 12\ninput_dim: 12\n',
+]
+IN_PLACE = ["ReLU", "Dropout", "Sigmoid", "Scale", "BatchNorm"]
+
+
+@st.composite
+def growing(draw: st.DrawFn) -> str:
+    """A net whose layers read what stands above them; most of its shapes are known, and some do not fit."""
+    source = draw(st.sampled_from(SOURCES))
+    blobs = ["b0"]
+    parts = [source]
+    for number in range(draw(st.integers(1, 10))):
+        name = f"l{number}"
+        form = draw(st.sampled_from(["step"] * 5 + ["in place", "join", "join", "slice"]))
+        below = draw(st.sampled_from(blobs))
+        if form == "in place":
+            parts.append(_block(name, draw(st.sampled_from(IN_PLACE)), [below], [below], ""))
+            continue
+        if form == "join":
+            type_ = draw(st.sampled_from(["Concat", "Eltwise"]))
+            parts.append(_block(name, type_, [below, draw(st.sampled_from(blobs))], [name], ""))
+        elif form == "slice":
+            parts.append(_block(name, "Slice", [below], [name, f"{name}b"], "slice_param { axis: 0 }"))
+            blobs.append(f"{name}b")
+        else:
+            type_ = draw(st.sampled_from(list(STEPS)))
+            fields = STEPS[type_]
+            parts.append(
+                _block(
+                    name,
+                    type_,
+                    [below],
+                    [name],
+                    fields % tuple(draw(st.integers(1, 3)) for _ in range(fields.count("%d"))),
+                )
+            )
+        blobs.append(name)
+    return "".join(parts)
+
+
+def _block(name: str, type_: str, bottoms: list[str], tops: list[str], fields: str) -> str:
+    lines = [
+        f'name: "{name}"',
+        f'type: "{type_}"',
+        *[f'bottom: "{b}"' for b in bottoms],
+        *[f'top: "{t}"' for t in tops],
+    ]
+    return "layer {\n" + "".join(f"  {line}\n" for line in [*lines, *([fields] if fields else [])]) + "}\n"

@@ -108,7 +108,7 @@ def test_a_net_with_open_ends_is_run_as_far_as_it_goes(client: WorkerClient) -> 
     report = client.check({"text": text, "device": "cpu"})
     assert report.data["status"] == "partial"
     assert [(x["name"], x["reason"]) for x in report.data["layers"] if not x["checked"]] == [
-        ("odd", "Python layers are not run here"),
+        ("odd", "its shapes are not known"),
         ("after", "its bottom 'odd' was not computed"),
     ]
 

@@ -225,6 +225,24 @@ def test_images_are_resized_as_opencv_does(rows: int, columns: int) -> None:
     assert np.abs(resize(picture, rows, columns).astype(int) - theirs).max() <= 1
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA"])
+@pytest.mark.parametrize(("force", "flag"), [("color", 1), ("gray", 0), ("", -1)])
+def test_image_files_are_decoded_as_opencv_does(kind: str, mode: str, force: str, flag: int) -> None:
+    cv2 = pytest.importorskip("cv2")
+    from prototxt_gpu_check.data.images import decode
+
+    smooth = np.linspace(0, 250, 30 * 40 * 3).reshape(30, 40, 3).astype(np.uint8)[:, :, [1, 2, 0]]
+    file = io.BytesIO()
+    try:
+        Image.fromarray(smooth).convert(mode).save(file, kind)
+    except OSError:
+        pytest.skip(f"{kind} has no {mode}")
+    theirs = cv2.imdecode(np.frombuffer(file.getvalue(), np.uint8), flag)
+    ours = decode(file.getvalue(), force)
+    assert np.abs(ours.astype(int) - theirs.reshape(30, 40, -1)).max() <= 1
+
+
 def test_images_are_resized_before_they_are_cropped(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(np.repeat(np.arange(4, dtype=np.uint8) * 10, 4).reshape(4, 4), "L"))
     (tmp_path / "list.txt").write_text("a.png 0\n")

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,8 @@ from tests.net.nets import growing, harm, harmed, nets
 from zoo import NAMES, ZOO, write
 
 from prototxt_gpu_check import plan
+from prototxt_gpu_check.backend import Backend
+from prototxt_gpu_check.run import Options, Pass
 from prototxt_gpu_check.sources import Inputs
 from prototxt_grammar.comments import comments, strings
 from prototxt_net.describe import describe
@@ -123,3 +126,15 @@ def test_the_zoo_in_other_manners(name: str) -> None:
     text = SMALL[NAMES.index(name)]
     for other in (renamed(text), laid_out(text, [" "]), laid_out(text, ["\n\n"]), commented(text, ["}"] * 500)):
         assert shapes(other) == shapes(text)
+
+
+@settings(max_examples=40, deadline=None)
+@given(text=growing())
+def test_a_pass_gives_the_shapes_that_were_planned(text: str) -> None:
+    made = plan.make(read(text).file, State("TRAIN"), Inputs(shapes={"b0": (2, 3, 9, 7)}), None, 2)
+    with np.errstate(all="ignore"):
+        result = Pass(made, Backend(), Inputs(shapes={"b0": (2, 3, 9, 7)}), Options(backward=True)).run()
+    assert result.status == "ok" or plan.aborting(made.net) or any(not layer.checked for layer in result.layers)
+    for layer, node in zip(result.layers, made.net.nodes, strict=True):
+        for top, blob in zip(layer.tops, node.tops, strict=False):
+            assert plan.aborting(made.net) or blob.shape is None or tuple(top.shape) == blob.shape

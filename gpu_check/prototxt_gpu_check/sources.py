@@ -97,8 +97,9 @@ def _completed(node: Node, index: int, blob: Blob) -> tuple[Ints, bool]:
     if known is None:
         return default, True
     spare = default if len(default) == len(known) else (1,) * len(known)
-    shape = tuple(d if isinstance(d, int) else s for d, s in zip(known, spare, strict=True))
-    return shape, any(not isinstance(d, int) for d in known)
+    # A data layer without batch_size has a batch of 0: nothing could be seen in it.
+    shape = tuple(d if isinstance(d, int) and d else s for d, s in zip(known, spare, strict=True))
+    return shape, any(not isinstance(d, int) or not d for d in known)
 
 
 def default_shape(node: Node, index: int, name: str) -> Ints:

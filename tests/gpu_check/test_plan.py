@@ -36,6 +36,7 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "
     ("layer", "shape"),
     [
         (data_layer("data_param { batch_size: 9 } transform_param { crop_size: 227 }"), (9, 3, 227, 227)),
+        (data_layer("transform_param { crop_size: 227 }"), (1, 3, 227, 227)),
         (data_layer('data_param { batch_size: 9 source: "examples/mnist/mnist_train_lmdb" }'), (9, 1, 28, 28)),
         (data_layer('data_param { batch_size: 9 source: "cifar10_train_lmdb" }'), (9, 3, 32, 32)),
         (data_layer("image_data_param { batch_size: 2 }", "ImageData"), (2, 3, 224, 224)),

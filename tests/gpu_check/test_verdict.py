@@ -172,6 +172,13 @@ CASES = {
         + classifier("c1"),
         {"DYN006": ("", "relu", "channels of 'relu' are 0 for the whole batch")},
     ),
+    "channels without variance before a BatchNorm": Case(
+        data()
+        + conv("conv1", "data", "c1", 'type: "gaussian" std: 1 sparse: 1', rest="kernel_size: 1")
+        + bn("c1") + relu("c1")
+        + classifier("c1"),
+        {"DYN006": ("info", "relu", "that means a variance of 0"), "DYN008|": ("warning", "conv1", "")},
+    ),
     "an explosion": Case(
         data()
         + conv("conv1", "data", "c1", 'type: "gaussian" std: 1e7')

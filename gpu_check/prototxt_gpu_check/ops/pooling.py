@@ -50,7 +50,7 @@ def ave_pooling(b: Backend, x: Array, *, kernel: Pair, stride: Pair, pad: Pair, 
     ys = storage(y)
     xs = x.swapaxes(0, 1)
     if out == (1, 1) and pad == (0, 0) and kernel == tuple(x.shape[2:]):
-        ys[:, :, 0, 0] = rows(b, x).reshape(*xs.shape[:2], -1).sum(axis=2)
+        ys[:, :, 0, 0] = rows(b, x).reshape(*xs.shape[:2], kernel[0] * kernel[1]).sum(axis=2)
     else:
         ys[...] = 0
         for _, _, src, dst in _windows(xs.shape[2:], kernel, stride, pad, out):

@@ -19,6 +19,8 @@ from prototxt_net.net import Blob, Node
 
 RELU_FAMILY = frozenset({"ReLU", "ReLU6", "Clip"})
 FLT_MAX = float(np.finfo(np.float32).max)
+CENTRED_SHARE = 0.05
+"""Of channels with mean 0: one that has no positive value has no variance."""
 MIN_CHANNEL = 64
 """Elements a channel needs before its zeros count: a healthy unit is 0 throughout with probability 2^-64."""
 
@@ -225,18 +227,28 @@ def _dead_channels(view: View, layer: LayerResult) -> Finding | None:
     stats = top[1]
     if stats.all_zero or before.all_zero or len(before.zeros) != len(stats.zeros):
         return None
-    dead = (stats.zeros == stats.per_channel) & (before.zeros != before.per_channel)
+    centred = _centred(view, layer.node.bottoms[0])
+    silent = stats.zeros == stats.per_channel
+    dead = silent if centred else silent & (before.zeros != before.per_channel)
     count, channels = int(dead.sum()), stats.channels
     share = count / channels
     # A net that is just initialised sends similar signals for all samples, above all for synthetic ones, so many of its
     # channels are dead as a matter of course; a trained one commonly has 10 to 30 % of them.
     real = any("given" in x.facts.get("values", ()) for x in view.layers)
     low, high = (0.1, 0.5) if real else (0.5, 0.95)
-    if share < low:
+    if share < (CENTRED_SHARE if centred else low):
         return None
     severity: Severity = "warning" if share >= high and view.result.weights is None else "info"
     constant = int((dead & before.constant_channels).sum())
     why = f" {constant} of them hold one constant." if constant else ""
+    if centred:
+        why = " Behind a BatchNorm that means a variance of 0: nothing varied before it."
+        return view.finding(
+            "DYN006",
+            layer,
+            severity,
+            f"{count} of {channels} channels of '{layer.name}' are 0 for the whole batch.{why}",
+        )
     return view.finding(
         "DYN006",
         layer,
@@ -244,3 +256,18 @@ def _dead_channels(view: View, layer: LayerResult) -> Finding | None:
         f"{count} of {channels} channels of '{layer.name}' are 0 for the whole batch (dead): all their inputs are "
         f"negative.{why} Check the bias and the scale of its input.",
     )
+
+
+def _centred(view: View, blob: Blob | None) -> bool:
+    """Whether a BatchNorm with the batch's statistics, and a beta of 0, gives each channel of the blob the mean 0."""
+    for _ in range(3):
+        layer = view.by_node.get(blob.producer) if blob is not None else None
+        if layer is None or layer.node.type not in ("Scale", "BatchNorm", "BN"):
+            return False
+        shift = param(layer, "beta", "bias", "shift")
+        if shift is not None and not shift.before.all_zero:
+            return False
+        if layer.node.type != "Scale":
+            return layer.facts.get("mode") == "batch"
+        blob = layer.node.bottoms[0]
+    return False

@@ -58,12 +58,13 @@ def _constant(view: View, layer: LayerResult) -> Finding | None:
     count = int(stats.constant_channels.sum())
     if count <= CONSTANT * stats.channels:
         return None
+    sparse = weight.origin.filler is not None and weight.origin.filler.sparse >= 0
     return view.finding(
         "DYN008",
         layer,
-        "info" if weight.origin.kind == "loaded" else "warning",
+        "info" if weight.origin.kind == "loaded" or sparse else "warning",
         f"{count} of {stats.channels} channels of '{blob.name}' are constant although the input of '{layer.name}' "
-        "varies: their weights are 0.",
+        f"varies: their weights are 0{', which the sparse filler draws' if sparse else ''}.",
     )
 
 

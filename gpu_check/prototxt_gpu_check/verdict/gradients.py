@@ -255,7 +255,7 @@ def _cut_off(view: View) -> Iterator[Finding]:
     why = (
         "every path to a loss is cut by propagate_down: false (FRZ003)"
         if first.node in plan.cut
-        else "it leads to no loss (NET015)"
+        else "it leads to no loss that has a weight (NET015)"
     )
     yield view.finding(
         "DYN034",

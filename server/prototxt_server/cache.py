@@ -32,8 +32,11 @@ _FRESH = 3600.0  # seconds for which an entry need not be marked as used again
 _ENTRY = 1  # the layout of an entry
 _PACKAGES = (prototxt_grammar, prototxt_net, prototxt_server)
 
-Question: TypeAlias = tuple[Literal["file", "there", "names", "text"], str]
-"""What was asked about another path: is it a file, is there anything, which names are in it, what does it say."""
+Question: TypeAlias = tuple[Literal["file", "there", "names", "text", "stamp"], str]
+"""What was asked about another path: is it a file, is there anything, which names are in it, what does it say, when was
+it written.
+"""
+_NO_NETS = (".caffemodel", ".solverstate", ".h5", ".log", ".toml")  # what comes and goes beside nets without any effect
 
 
 def folder() -> str:
@@ -162,8 +165,12 @@ def _answer(kind: str, path: str) -> bool | str | None:
     if kind == "there":
         return os.path.exists(path)
     try:
+        if kind == "stamp":
+            state = os.stat(path)
+            return f"{state.st_mtime_ns} {state.st_size}"
         if kind == "names":
-            data = "\0".join(sorted(os.listdir(path or "."))).encode("utf-8", "surrogateescape")
+            names = [name for name in os.listdir(path or ".") if not name.endswith(_NO_NETS)]
+            data = "\0".join(sorted(names)).encode("utf-8", "surrogateescape")
         else:
             with open(path, "rb") as file:
                 data = file.read()

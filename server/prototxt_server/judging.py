@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from prototxt_server import cache, config, files
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.checking import Checked, Task, configured
@@ -79,6 +81,11 @@ class _Asking(Reader):
         """The names in a folder."""
         self.asked.add(("names", folder))
         return super().names(folder)
+
+    def records(self, path: str) -> int | None:
+        """How many records an LMDB has."""
+        self.asked.add(("stamp", os.path.join(path, "data.mdb")))
+        return super().records(path)
 
     def source(self, path: str) -> Source | None:
         """The text of a file; `analysis` asks for it too."""

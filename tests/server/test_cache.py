@@ -93,7 +93,12 @@ CHANGES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda at: (at / "net.prototxt").write_bytes(ZERO_GAMMA + b"#"),
         ["net.prototxt", "solver.prototxt"],
     ),
-    "a net that is gone": (lambda at: (at / "net.prototxt").unlink(), ["solver.prototxt"]),
+    "a net that is gone": (lambda at: (at / "net.prototxt").unlink(), ["alone.prototxt", "solver.prototxt"]),
+    "another net in the folder": (
+        lambda at: (at / "new.prototxt").write_bytes(ZERO_GAMMA),
+        ["alone.prototxt", "net.prototxt", "new.prototxt"],
+    ),
+    "another file in the folder": (lambda at: (at / "net_iter_1.caffemodel").write_bytes(b"x"), []),
     "a new configuration": (
         lambda at: (at / "prototxt-lsp.toml").write_text("ignore = ['BN']"),
         ["alone.prototxt", "net.prototxt", "solver.prototxt"],

@@ -177,7 +177,10 @@ CASES = {
         + conv("conv1", "data", "c1", 'type: "gaussian" std: 1 sparse: 1', rest="kernel_size: 1")
         + bn("c1") + relu("c1")
         + classifier("c1"),
-        {"DYN006": ("info", "relu", "that means a variance of 0"), "DYN008": ("info", "conv1", "which the sparse filler draws")},
+        {
+            "DYN006": ("info", "relu", "that means a variance of 0"),
+            "DYN008": ("info", "conv1", "which the sparse filler draws"),
+        },
     ),
     "an explosion": Case(
         data()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,8 @@ from prototxt_gpu_check import debug_info, policy
 from prototxt_gpu_check.policy import Request, forward
 from prototxt_gpu_check.result import ForwardResult
 
-LOGS = sorted((Path(__file__).resolve().parents[2].parent / "shared" / "oracle" / "logs").glob("*.log"))
+ORACLE = Path(__file__).resolve().parents[2].parent / "shared" / "oracle"
+LOGS = sorted((ORACLE / "logs").glob("*.log"))
 
 NET = """
 layer { name: "data" type: "Input" top: "data" top: "label"
@@ -42,6 +45,32 @@ def test_the_lines_of_an_iteration_are_those_of_a_training_log(log: Path) -> Non
     end = next(i for i, line in enumerate(theirs) if "All net params" in line)
     result = run(log.with_suffix(".prototxt").read_text(), phase="TRAIN", backward=True)
     assert [words(line) for line in debug_info.lines(result)] == [words(line) for line in theirs[: end + 1]]
+
+
+def probes() -> list[Any]:
+    """Small nets that the real Caffe ran backward, some of them until it aborted."""
+    found = []
+    for path in sorted((ORACLE / "one-fault").glob("*.json")):
+        record = json.loads(path.read_text()).get("forward") or {}
+        if record.get("backward") and path.stem not in ABORTS_FORWARD:
+            found.append(pytest.param(path.with_suffix(".prototxt"), record, id=path.stem))
+    return found or [pytest.param(None, None, marks=pytest.mark.skip("../shared is not here"))]
+
+
+ABORTS_FORWARD = {"loss_on_5_axes"}
+
+
+@pytest.mark.parametrize(("path", "record"), probes())
+def test_odd_nets_have_caffes_lines_up_to_where_it_aborts(path: Path, record: dict[str, Any]) -> None:
+    result = run(path.read_text(), dialect="bvlc", phase="TRAIN", backward=True)
+    ours = [words(line) for line in debug_info.lines(result) if "[Backward]" in line or "# Layer" in line]
+    theirs = [words(line) for line in record["debug_info"] if "[Backward]" in line]
+    assert ours[: len(theirs)] == theirs
+    if record["ok"]:
+        assert len(ours) == len(theirs)
+    else:
+        assert ours[len(theirs)].startswith("# Layer")
+        assert "Caffe" in ours[len(theirs)]
 
 
 def test_the_json_object_has_the_gradients_of_each_layer() -> None:

@@ -163,3 +163,10 @@ def filter_(g: Gradient) -> None:
 def parameter(g: Gradient) -> None:
     """The blob's gradient is the top's."""
     g.params[0] = g.backend.contiguous(g.dy)
+
+
+@gradient("Accuracy", "ArgMax", "Threshold", "DetectionOutput")
+def none(g: Gradient) -> None:
+    """Caffe has no Backward for these; Accuracy minds only where a gradient is asked of it."""
+    if g.step.node.type != "Accuracy" or any(g.wanted):
+        raise NotImplementedError(f"{g.step.node.type} has no backward pass: Caffe aborts here")

@@ -282,3 +282,33 @@ def test_ssds_loss_gets_a_ground_truth_that_caffe_would_take() -> None:
     assert result.loss is not None
     assert 0 < result.loss < 100
     assert found == []
+
+
+FUSED = {
+    "nvidia-0.17": "scale_bias: true eps: 1e-9 scale_filler { value: 2 } bias_filler { value: 3 }",
+    "nvidia-0.16": "eps: 1e-9 scale_filler { value: 2 } bias_filler { value: 3 }",
+    "nvidia-0.15": "eps: 1e-5 scale_filler { value: 2 } bias_filler { value: 3 }",
+    "intel": "use_weight_bias: true eps: 1e-5 filler { value: 2 } bias_filler { value: 3 }",
+}
+
+
+@pytest.mark.parametrize("dialect", FUSED)
+def test_fused_batch_norms_scale_and_shift(dialect: str) -> None:
+    x = RNG.standard_normal((4, 3, 5, 5)) * [[[[0.01]], [[1]], [[5]]]]
+    text = f'layer {{ name: "bn" type: "BatchNorm" bottom: "x" top: "y" batch_norm_param {{ {FUSED[dialect]} }} }}'
+    (y,) = tops(text, dialect, x=x)
+    mean, var = x.mean(axis=(0, 2, 3), keepdims=True), x.var(axis=(0, 2, 3), keepdims=True)
+    # eps 1e-9 is raised to 1e-5 by NVIDIA 0.16 and later
+    assert y == pytest.approx(2 * (x - mean) / np.sqrt(var + 1e-5) + 3, abs=1e-4)
+
+
+@pytest.mark.parametrize("given", ["true", "false"])
+def test_nvidia_017_goes_by_the_phase_whatever_use_global_stats_says(given: str) -> None:
+    x = RNG.standard_normal((4, 3, 5, 5)) * 7
+    text = (
+        'layer { name: "bn" type: "BatchNorm" bottom: "x" top: "y" '
+        f"batch_norm_param {{ use_global_stats: {given} }} }}"
+    )
+    (trained,), (tested,) = (tops(text, "nvidia-0.17", phase, x=x) for phase in ("TRAIN", "TEST"))
+    assert trained.std() == pytest.approx(1, abs=0.01)
+    assert tested == pytest.approx(x / math.sqrt(1e-5), rel=1e-4)

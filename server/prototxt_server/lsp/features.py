@@ -17,6 +17,7 @@ from prototxt_server.lsp import (
     hover,
     inlay_hints,
     links,
+    log,
     navigation,
     session,
 )
@@ -57,8 +58,9 @@ HANDLERS: tuple[tuple[str, Handler, Any], ...] = (
 def register(server: Server) -> None:
     """Attach all handlers."""
     for method, handler, options in HANDLERS:
-        server.feature(method, options)(_guarded(server, method, handler))
+        server.feature(method, options)(_guarded(server, method, log.routed(method, handler)))
     forward.register(server)
+    log.register(server)
 
 
 def _guarded(server: Server, method: str, handler: Handler) -> Callable[[Any], Any]:

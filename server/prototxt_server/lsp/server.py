@@ -16,6 +16,7 @@ from prototxt_server.lsp.document import Document
 from prototxt_server.lsp.forward import Runs
 from prototxt_server.lsp.housekeeping import Housekeeping
 from prototxt_server.lsp.links import OpenFiles
+from prototxt_server.lsp.log import LogDocument
 from prototxt_server.lsp.protocol import Protocol
 from prototxt_server.lsp.settings import ServerSettings, read_settings
 
@@ -29,6 +30,7 @@ class Server(LanguageServer):
     def __init__(self, version: str) -> None:
         super().__init__("prototxt-lsp", version, protocol_cls=Protocol)
         self.documents: dict[str, Document] = {}
+        self.logs: dict[str, LogDocument] = {}
         self.settings = ServerSettings()
         self.configuration = Configuration(self)
         self.reader = OpenFiles(self)

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from golden_nets import Golden, paths
+from test_backward import NETS as WITH_GRADIENTS
+from test_backward import compared
 from test_verdict import CASES, Case
 
 from prototxt_gpu_check import fill
@@ -58,6 +60,15 @@ def test_every_top_agrees_with_caffe(path: Path | None, gpu: CupyBackend) -> Non
                 ours = gpu.to_host(run.arrays[blob])
                 difference = float(np.abs(ours.reshape(caffe.shape).astype(np.float64) - caffe).max())
                 assert difference <= 1e-4 * max(1.0, float(np.abs(caffe).max())), (node.name, blob.name)
+
+
+@pytest.mark.parametrize("path", WITH_GRADIENTS)
+def test_every_gradient_agrees_with_caffe(path: Path, gpu: CupyBackend) -> None:
+    golden = Golden(path)
+    run, result = golden.run(gpu, backward=True)
+    assert result.backward is not None
+    assert [(layer.name, layer.reason) for layer in result.backward.layers if layer.reason] == []
+    assert compared(golden, run) > 0
 
 
 @pytest.mark.parametrize("kind", [fill.UNIFORM, fill.NORMAL])

@@ -249,6 +249,16 @@ def test_sarif_paths_are_uris() -> None:
 
 
 # -- continuous integration --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["a/net.prototxt", "./a/net.prototxt", "a\\net.prototxt"])
+def test_services_find_the_file_in_the_repository(name: str) -> None:
+    files = [FileFindings(name, "x", hostile().findings[2:])]
+    assert ",file=a/net.prototxt,line=" in formats.render("github", files, LAYOUT)
+    for row in json.loads(formats.render("gitlab", files, LAYOUT)):
+        assert row["location"]["path"] == "a/net.prototxt"
+    for result in json.loads(formats.render("sarif", files, LAYOUT))["runs"][0]["results"]:
+        assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "a/net.prototxt"
+
+
 def test_github_commands_are_escaped() -> None:
     lines = rendered("github").split("\n")
     assert len(lines) == COUNT

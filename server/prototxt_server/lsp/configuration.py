@@ -37,6 +37,7 @@ class Configuration:
         self._known: dict[str, Settings] = {}
         self._errors: dict[str, config.ConfigError] = {}
         self._shown: dict[str, str] = {}
+        self._warned: set[str] = set()
 
     def settings(self, document: Document) -> Settings:
         """The editor's settings, and below them those of the configuration file that holds for the document."""
@@ -47,6 +48,7 @@ class Configuration:
 
     def _found(self, document: Document) -> Settings:
         given = self._server.settings.analysis
+        self._warn_of_unknown_codes(given)
         root = self._server.workspace.root_path or ""
         path = document.path or (str(Path(root) / "unsaved.prototxt") if root else "")
         if not path:
@@ -63,6 +65,17 @@ class Configuration:
             self._show()
             return given
         return found.applied_to(given, path)
+
+    def _warn_of_unknown_codes(self, given: Settings) -> None:
+        """A code of the editor's settings that no rule has does nothing; say so once, in the log."""
+        place = Path("the editor's settings")
+        lists = ((place, "prototxt.select", given.select), (place, "prototxt.ignore", given.ignore))
+        try:
+            config.require_known_codes(config.Config(place, code_lists=lists))
+        except config.ConfigError as error:
+            if str(error) not in self._warned:
+                self._warned.add(str(error))
+                logger.warning("%s", error)
 
     def forget(self, uri: str) -> None:
         """A document was closed."""

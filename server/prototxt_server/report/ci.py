@@ -6,7 +6,7 @@ import json
 import re
 
 from prototxt_net.finding import SEVERITIES
-from prototxt_server.report.record import FileFindings, Layout, fingerprints, record, records
+from prototxt_server.report.record import FileFindings, Layout, fingerprints, project_path, record, records
 
 _GITHUB = {"error": "error", "warning": "warning", "info": "notice", "hint": "notice"}
 _GITLAB = {"error": "critical", "warning": "major", "info": "minor", "hint": "info"}
@@ -17,7 +17,7 @@ def as_github(files: list[FileFindings], layout: Layout) -> str:
     lines = []
     for row in records(files):
         start, end = row["location"], row["end_location"]
-        place = f"file={_property(row['filename'])},line={start['row']},endLine={end['row']}"
+        place = f"file={_property(project_path(row['filename']))},line={start['row']},endLine={end['row']}"
         if start["row"] == end["row"]:  # columns of a range over several lines are refused
             place += f",col={start['column']},endColumn={end['column']}"
         title = _property(f"{row['code']} {row['name']}")
@@ -44,7 +44,7 @@ def as_gitlab(files: list[FileFindings], layout: Layout) -> str:
             "fingerprint": fingerprint,
             "severity": _GITLAB[row["severity"]],
             "location": {
-                "path": row["filename"].replace("\\", "/").removeprefix("./"),
+                "path": project_path(row["filename"]),
                 "positions": {
                     "begin": {"line": row["location"]["row"], "column": row["location"]["column"]},
                     "end": {"line": row["end_location"]["row"], "column": row["end_location"]["column"]},

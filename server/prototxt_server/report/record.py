@@ -110,6 +110,11 @@ def records(checked: Iterable[FileFindings]) -> Iterator[dict[str, Any]]:
     return (record(file, finding) for file in checked for finding in file.findings)
 
 
+def project_path(filename: str) -> str:
+    """A path as services match it with a repository's files: forward slashes, no `./` before it."""
+    return filename.replace("\\", "/").removeprefix("./")
+
+
 def fingerprints(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     """A name for each record that an edit elsewhere does not change: what is found, in which layer of which file.
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from prototxt_server.engine import DOCS_URL
 from prototxt_server.report import rule_docs
-from prototxt_server.report.record import FileFindings, Layout, fingerprints, records
+from prototxt_server.report.record import FileFindings, Layout, fingerprints, project_path, records
 from prototxt_server.rules.catalogue import load_all, load_dynamic
 from prototxt_server.version import VERSION
 
@@ -70,7 +70,7 @@ def _region(row: dict[str, Any]) -> dict[str, int]:
 
 def _artifact(filename: str) -> dict[str, str]:
     """A relative path stays relative, with what a URI cannot hold escaped."""
-    path = filename.replace("\\", "/").encode("utf-8", "surrogateescape")
+    path = project_path(filename).encode("utf-8", "surrogateescape")
     return {"uri": ("file://" if path.startswith(b"/") else "") + quote(path, safe="/")}
 
 

@@ -1,4 +1,4 @@
-"""Gradients that are zero, vanish, explode or are none: DYN028, DYN030, DYN031; layers without any: DYN034.
+"""Gradients that are zero, vanish, explode or are none: DYN028, DYN030, DYN031, DYN033; layers without any: DYN034.
 
 A zero gradient is followed upwards to the layer that stops it, and reported there once, with what it costs. Where the
 forward pass has explained it already (an output that is 0 does not let a ReLU pass anything back), nothing is said; nor
@@ -22,6 +22,7 @@ VANISHED = 1e-7
 VANISHED_SHARE = 1e-5
 EXPLODED = 1e4
 OVER_WEIGHTS = 1e2
+STRETCH = 5
 
 _ALWAYS_ZERO = frozenset({"Reshape", "Concat", "Slice"})
 """Layers whose gradient is lost, whatever the data, where a Flatten reads their top (see gradients.arrangement)."""
@@ -43,6 +44,7 @@ def findings(view: View) -> Iterator[Finding]:
     yield from _zero(view, found)
     yield from _exploding(view, found)
     yield from _vanishing(view, found)
+    yield from _profile(view, found)
 
 
 def trained(view: View, layer: LayerResult) -> list[int]:
@@ -238,6 +240,41 @@ def _vanishing(view: View, found: BackwardResult) -> Iterator[Finding]:
             "warning",
             f"The gradient falls to a mean of {smallest[0]:.3g} at '{smallest[1].name}', {smallest[0] / last:.1g} of "
             f"that of '{sizes[-1][1].name}': the lower layers barely learn.",
+        )
+
+
+# -- DYN033 ------------------------------------------------------------------------------------------------------------
+
+
+def _profile(view: View, found: BackwardResult) -> Iterator[Finding]:
+    """The steepest stretch of STRETCH weighted layers along which the gradient of the bottoms keeps changing size."""
+    if view.explained:
+        return
+    sizes: list[tuple[float, LayerResult]] = []
+    for layer in view.layers:
+        if not any(blob.role == "weight" for blob in layer.node.setup.params):
+            continue
+        diffs = found.of(layer.node)
+        rms = max((d.stats.rms or 0.0 for d in diffs.bottoms), default=0.0) if diffs is not None else 0.0
+        if rms:
+            sizes.append((math.log10(rms), layer))
+    steepest = max(
+        ((low, high) for low, high in zip(sizes, sizes[STRETCH:], strict=False)),
+        key=lambda pair: abs(pair[0][0] - pair[1][0]),
+        default=None,
+    )
+    if steepest is None:
+        return
+    (low, first), (high, last) = steepest
+    decades = (low - high) / STRETCH
+    if abs(decades) > 1:
+        verb = "grows" if decades > 0 else "shrinks"
+        yield view.finding(
+            "DYN033",
+            first,
+            "info",
+            f"On its way down the gradient {verb} by {abs(decades):.1f} decades a layer between '{last.name}' and "
+            f"'{first.name}'.",
         )
 
 

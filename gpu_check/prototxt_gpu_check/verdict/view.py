@@ -43,6 +43,7 @@ NAMES = {
     "DYN029": "symmetric-weights",
     "DYN030": "vanishing-gradient",
     "DYN031": "exploding-gradient",
+    "DYN033": "grad-depth-profile",
     "DYN034": "grad-through-cut",
     "SHP027": "weights-shape",
     "INI011": "finetune-rename",

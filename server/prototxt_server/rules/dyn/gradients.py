@@ -150,6 +150,37 @@ class ExplodingGradient(DynamicRule):
 
 
 @dynamic
+class GradDepthProfile(DynamicRule):
+    """## What it does
+    Notes a stretch of six layers with weights along which the gradient changes by more than a factor of ten each.
+
+    ## Why is this bad?
+    One learning rate cannot suit both ends.
+
+    ## Fix safety
+    None: look at the fillers and activations of the layers between the two.
+    """
+
+    code = "DYN033"
+    name = "grad-depth-profile"
+    severity = "info"
+    GOOD = (Example(_SOUND),)
+    BAD = (
+        Example(
+            net(
+                conv("data", "c0")
+                + "".join(
+                    layer(f"s{i}", "Sigmoid", f"c{i}", f"y{i}")
+                    + conv(f"y{i}", f"c{i + 1}", 'type: "gaussian" std: 0.02')
+                    for i in range(6)
+                )
+                + layer("relu", "ReLU", "c6", "x")
+            )
+        ),
+    )
+
+
+@dynamic
 class GradThroughCut(DynamicRule):
     """## What it does
     Reports layers with a learning rate that the backward pass never reaches.

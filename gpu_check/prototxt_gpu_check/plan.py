@@ -9,7 +9,7 @@ from prototxt_gpu_check.data.base import sizes
 from prototxt_gpu_check.layout import count
 from prototxt_gpu_check.parameters import known
 from prototxt_gpu_check.result import Degraded
-from prototxt_gpu_check.sources import Inputs, concrete_shapes
+from prototxt_gpu_check.sources import Inputs, concrete_shapes, fitted_labels
 from prototxt_net.file import NetFile
 from prototxt_net.graph import connect
 from prototxt_net.net import Blob, PhaseNet
@@ -48,9 +48,14 @@ def make(file: NetFile, state: State, inputs: Inputs, batch: int | None, default
     if inputs.reader is not None:
         inputs.reader.open(loose)
     shapes, guessed = concrete_shapes(loose, inputs)
+    net = _concrete(file, state, shapes)
+    fitted = fitted_labels(net, guessed)
+    if fitted:
+        shapes |= fitted
+        net = _concrete(file, state, shapes)
     degraded = [Degraded("data-synthetic", note) for note in (inputs.reader.notes if inputs.reader else ())]
     if guessed:
-        listed = ", ".join(f"{name} {'x'.join(map(str, shapes[name]))}" for name in guessed)
+        listed = ", ".join(f"{name} {sizes(shapes[name])}" for name in guessed)
         degraded.append(
             Degraded(
                 "shape-assumed", f"The text does not tell the shape of {listed}: assumed (--shape says otherwise)."
@@ -59,9 +64,8 @@ def make(file: NetFile, state: State, inputs: Inputs, batch: int | None, default
     degraded += _unlike_the_text(loose, inputs)
     requested = _batch(loose, shapes, inputs)
     used = _wanted(requested, shapes, inputs, batch, default_batch)
-    net = _concrete(file, state, shapes)
     if used is None or requested is None or used == requested:
-        degraded += _refused(net, loose, inputs)
+        degraded += _refused(net, loose, inputs, guessed)
         return Plan(net, shapes, requested, requested, degraded)
     cut = {
         name: (used, *shape[1:]) if shape and shape[0] == requested and name not in inputs.arrays else shape
@@ -72,17 +76,17 @@ def make(file: NetFile, state: State, inputs: Inputs, batch: int | None, default
         degraded.append(
             Degraded("batch-kept", f"The net fixes its batch of {requested} in other layers: it could not be changed.")
         )
-        degraded += _refused(net, loose, inputs)
+        degraded += _refused(net, loose, inputs, guessed)
         return Plan(net, shapes, requested, requested, degraded)
     if used < requested and not any(name in inputs.arrays for name in shapes):
         degraded.append(
             Degraded("batch-cut", f"The batch was cut from {requested} to {used} samples (--batch says otherwise).")
         )
-    degraded += _refused(smaller, loose, inputs)
+    degraded += _refused(smaller, loose, inputs, guessed)
     return Plan(smaller, cut, requested, used, degraded)
 
 
-def _refused(net: PhaseNet, loose: PhaseNet, inputs: Inputs) -> list[Degraded]:
+def _refused(net: PhaseNet, loose: PhaseNet, inputs: Inputs, guessed: list[str]) -> list[Degraded]:
     """A note where Caffe would not load the net that will run; the reason where the text alone does not tell it."""
     if not aborting(net):
         return []
@@ -93,6 +97,9 @@ def _refused(net: PhaseNet, loose: PhaseNet, inputs: Inputs) -> list[Degraded]:
         if given:
             raise Unfit(f"the net does not fit the values given for its inputs ({', '.join(given)}): {why}")
         why = why.rstrip(".")
+        if guessed:
+            message = f"The net does not fit the shapes that were assumed ({why}): give them with --shape."
+            return [Degraded("assumption-fails", message)]
     return [Degraded("caffe-refuses", f"Caffe does not load this net ({why}): what can be run of it was run.")]
 
 

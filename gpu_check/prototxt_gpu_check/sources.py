@@ -6,7 +6,7 @@ from outside, else synthetic ones of the distribution that the layer's transform
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,6 +46,9 @@ LABEL_READERS = {
 TARGET_READERS = frozenset({"SigmoidCrossEntropyLoss", "ContrastiveLoss"})
 OBJECT_READERS = {"MultiBoxLoss": ("multibox_loss_param", 3), "DetectionEvaluate": ("detection_evaluate_param", 1)}
 """Layers that read SSD's ground truth, with their message and the bottom that it is."""
+SAME_SHAPE = frozenset({"SigmoidCrossEntropyLoss", "EuclideanLoss", "SmoothL1Loss"})
+"""Losses whose bottom[1] has the shape of bottom[0]."""
+
 _PASSES_ON = frozenset({"Split", "Flatten", "Reshape", "Slice", "Concat", "Silence"})
 
 
@@ -100,6 +103,34 @@ def _completed(node: Node, index: int, blob: Blob) -> tuple[Ints, bool]:
     # A data layer without batch_size has a batch of 0: nothing could be seen in it.
     shape = tuple(d if isinstance(d, int) and d else s for d, s in zip(known, spare, strict=True))
     return shape, any(not isinstance(d, int) or not d for d in known)
+
+
+def fitted_labels(net: PhaseNet, guessed: Collection[str]) -> dict[str, Ints]:
+    """Shapes of assumed labels and targets that do not fit the scores beside them, as those scores want them.
+
+    A loss over maps (N, C, H, W) takes a label for each position, (N, 1, H, W); one of a difference takes the same
+    shape.
+    """
+    fitted: dict[str, Ints] = {}
+    for node in net.nodes:
+        for blob in node.tops if not node.bottoms else ():
+            for reader, at in blob.readers if blob.name in guessed else ():
+                scores = reader.bottoms[0].shape if at == 1 and reader.bottoms[0] is not None else None
+                whole = tuple(d for d in scores or () if isinstance(d, int))
+                if not whole or len(whole) != len(scores or ()):
+                    continue
+                if reader.type in LABEL_READERS and len(whole) > 2:
+                    whole = (whole[0], 1, *whole[2:])
+                elif reader.type not in SAME_SHAPE:
+                    continue
+                if blob.shape is None or _elements(blob.shape) != count(whole):
+                    fitted[blob.name] = whole
+    return fitted
+
+
+def _elements(shape: Shape) -> int | None:
+    known = tuple(d for d in shape if isinstance(d, int))
+    return count(known) if len(known) == len(shape) else None
 
 
 def default_shape(node: Node, index: int, name: str) -> Ints:

@@ -173,3 +173,31 @@ def test_the_phase_follows_from_the_file_and_the_weights(text: str, loaded: bool
     from prototxt_gpu_check.policy import _state
 
     assert _state(file(text), Request(text), loaded).phase == phase
+
+
+HDF5 = 'layer { name: "d" type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "x" batch_size: 2 } }\n'
+SCORES = """layer { name: "c" type: "Convolution" bottom: "data" top: "c"
+  convolution_param { num_output: 3 kernel_size: 3 } }
+layer { name: "loss" type: "%s" bottom: "c" bottom: "label" top: "loss" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("loss", "label"),
+    [
+        ("SoftmaxWithLoss", (2, 1, 222, 222)),
+        ("SigmoidCrossEntropyLoss", (2, 3, 222, 222)),
+        ("EuclideanLoss", (2, 3, 222, 222)),
+    ],
+)
+def test_labels_are_assumed_as_the_loss_over_a_map_takes_them(loss: str, label: tuple[int, ...]) -> None:
+    made = plan.make(file(HDF5 + SCORES % loss), State("TRAIN"), Inputs(), None, None)
+    assert made.source_shapes["label"] == label
+    assert plan.aborting(made.net) == 0
+    assert [d.code for d in made.degraded] == ["shape-assumed"]
+
+
+def test_a_net_that_does_not_fit_assumed_shapes_is_not_said_to_be_refused_by_caffe() -> None:
+    text = HDF5 + 'layer { name: "s" type: "Slice" bottom: "data" top: "a" top: "b" slice_param { slice_point: 9 } }\n'
+    made = plan.make(file(text), State("TRAIN"), Inputs(), None, None)
+    assert [d.code for d in made.degraded] == ["shape-assumed", "assumption-fails"]

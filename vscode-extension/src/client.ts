@@ -13,7 +13,7 @@ import {
 } from 'vscode-languageclient/node';
 import { Crashes } from './crashes';
 import { type Launch, type Place, type Resolution, resolveLaunch } from './launch';
-import { LANGUAGE, STATUS_NOTIFICATION } from './names';
+import { LANGUAGE, LOG_LANGUAGE, STATUS_NOTIFICATION } from './names';
 import { CancellableProgress } from './progress';
 import { ServerProcess } from './serverProcess';
 import { readSettings, type ServerSettings } from './settings';
@@ -170,6 +170,8 @@ function clientOptions(log: LogOutputChannel, settings: ServerSettings, progress
     documentSelector: [
       { scheme: 'file', language: LANGUAGE },
       { scheme: 'untitled', language: LANGUAGE },
+      { scheme: 'file', language: LOG_LANGUAGE },
+      { scheme: 'untitled', language: LOG_LANGUAGE },
     ],
     outputChannel: log,
     revealOutputChannelOn: RevealOutputChannelOn.Never,

@@ -1,7 +1,8 @@
 /** The commands of the palette. */
 import { commands, type Disposable, type LogOutputChannel, Uri, window } from 'vscode';
 import type { Server } from './client';
-import { INSTALL_SERVER, LANGUAGE, RESTART, RUN_FORWARD, SERVER_RUN_FORWARD, SHOW_LOG } from './names';
+import { analyseLog } from './logs';
+import { ANALYSE_LOG, INSTALL_SERVER, LANGUAGE, RESTART, RUN_FORWARD, SERVER_RUN_FORWARD, SHOW_LOG } from './names';
 
 /** LSP's RequestCancelled: the user pressed Cancel, which is no failure. */
 const REQUEST_CANCELLED = -32800;
@@ -11,6 +12,7 @@ export function registerCommands(server: Server, log: LogOutputChannel, install:
     commands.registerCommand(RESTART, () => server.restart('asked by command')),
     commands.registerCommand(SHOW_LOG, () => log.show(true)),
     commands.registerCommand(INSTALL_SERVER, install),
+    commands.registerCommand(ANALYSE_LOG, (resource?: Uri) => analyseLog(server, resource)),
     commands.registerCommand(RUN_FORWARD, (resource?: Uri) => runForward(server, resource)),
   ];
 }

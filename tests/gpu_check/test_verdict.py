@@ -125,7 +125,7 @@ CASES = {
     ),
     "empty statistics, one layer": Case(
         data() + conv("conv1", "data", "c1") + bn("c1", EMPTY) + relu("c1") + TAIL,
-        {"DYN012": ("warning", "bn", "'bn' multiplies by 316 (1/sqrt(eps))"), "DYN021|DYN020": ("warning", "loss", "")},
+        {"DYN012": ("warning", "bn", "'bn' multiplies by 316 (1/sqrt(eps))"), "DYN021|DYN020": ("info", "loss", "")},
     ),
     "empty statistics, eighteen layers": Case(
         data() + DEEP + classifier("c17"),

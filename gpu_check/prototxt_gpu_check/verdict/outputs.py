@@ -96,22 +96,26 @@ def _softmax_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
     real_labels = any("given" in x.facts.get("values", ()) for x in view.layers)
     if real_labels:
         yield from _labels(view, layer)
+    origin = view.origin.get(scores)
+    because = [] if origin is None else [(origin, f"'{origin.name}' is where it begins")]
     if floored == valid:
-        cause = "its scores are explained above" if explained else "the scores differ by more than 87"
+        cause = "the scores differ by more than 87" if origin is None else f"because of '{origin.name}'"
         yield view.finding(
             "DYN020",
             layer,
-            "info" if view.substituted or view.explained.get(scores) == "info" else "warning",
+            "info" if view.substituted or explained else "warning",
             f"Loss {loss:.6g} is the floor -ln(FLT_MIN) = 87.3365: the true class has probability 0 in every sample "
             f"({cause}). Look for a missing input scale, too large fillers or empty BatchNorm statistics.",
+            related=because,
         )
     elif floored and not view.substituted and (real_labels or view.result.weights is None):
         yield view.finding(
             "DYN021",
             layer,
-            "warning" if floored > FEW * valid else "info",
+            "warning" if floored > FEW * valid and not explained else "info",
             f"{100 * floored / valid:.3g}% of the samples are at the loss floor (87.34 each): the scores are far too "
             "large. Check the scale of the input and the fillers.",
+            related=because,
         )
     elif not explained and (stats.rms or 0.0) < CONSTANT_LOGITS and classes > 1 and "NONE" not in _mode(layer):
         chance = math.log(classes)

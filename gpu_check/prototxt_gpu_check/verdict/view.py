@@ -61,7 +61,8 @@ MOST_RELATED = 10
 class View:
     """Statistics by blob version; `explained` collects blobs whose trouble has a finding already, with its severity.
 
-    silent: those of them that are explained as zeros, not as numbers that are too large, too small or none.
+    origin: the layer that the finding names. silent: those of them that are explained as zeros, not as numbers that are
+    too large, too small or none.
     """
 
     def __init__(self, result: ForwardResult) -> None:
@@ -69,6 +70,7 @@ class View:
         self.layers = [layer for layer in result.layers if layer.checked]
         self.tops: dict[Blob, BlobResult] = {}
         self.explained: dict[Blob, Severity] = {}
+        self.origin: dict[Blob, Node] = {}
         self.silent: set[Blob] = set()
         self.by_node = {layer.node: layer for layer in self.layers}
         for layer in self.layers:
@@ -108,6 +110,7 @@ class View:
         all explained, since beside another branch it is no trouble.
         """
         self.explained.setdefault(blob, severity)
+        self.origin.setdefault(blob, blob.producer)
         if zero:
             self.silent.add(blob)
         for layer in self.layers:
@@ -117,6 +120,7 @@ class View:
             if hit and (all(hit) if zero else any(hit)):
                 for top in layer.node.tops:
                     self.explained.setdefault(top, severity)
+                    self.origin.setdefault(top, blob.producer)
                     if zero:
                         self.silent.add(top)
 

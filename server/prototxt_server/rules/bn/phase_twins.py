@@ -144,7 +144,17 @@ class PhaseTwinNeedless(Rule):
     severity = "hint"
     fix_safety = "safe"
     GOOD = (Example(trained()), Example(_twin_net("bn1", "bn1", flags=False)))
-    BAD = (Example(_twin_net("bn1", "bn1"), fixed=trained()),)
+    BAD = (
+        Example(_twin_net("bn1", "bn1"), fixed=trained()),
+        Example(
+            data()
+            + conv("conv1", "data")
+            + bn("bn1", "conv1", _TEST, "batch_norm_param { use_global_stats: true }")
+            + bn("bn1", "conv1", _TRAIN)
+            + ip("fc", "conv1")
+            + loss("fc")
+        ),
+    )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """One finding for each pair, at the TEST layer."""

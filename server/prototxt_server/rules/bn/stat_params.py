@@ -14,7 +14,7 @@ from prototxt_net.message import Bound
 from prototxt_net.net import Node, PhaseNet
 from prototxt_server.rules.base import Example, ProblemRule, Rule, related, rule
 from prototxt_server.rules.bn.edits import drop_params, fix, set_params
-from prototxt_server.rules.bn.nets import STAT, bn, data, ip, loss, trained
+from prototxt_server.rules.bn.nets import STAT, bn, conv, data, ip, loss, trained
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
@@ -130,6 +130,9 @@ class StatParamsRewritten(Rule):
             )
 
 
+_NAMED = [f'param {{ name: "{n}" lr_mult: 0 decay_mult: 0 }}' for n in "mvk"]
+
+
 @rule
 class SharedNamesErased(Rule):
     """## What it does
@@ -152,9 +155,19 @@ class SharedNamesErased(Rule):
     BAD = (
         Example(
             data()
-            + bn("bn1", "data", *(f'param {{ name: "{n}" lr_mult: 0 decay_mult: 0 }}' for n in "mvk"), top="a")
-            + bn("bn2", "a", *(f'param {{ name: "{n}" lr_mult: 0 decay_mult: 0 }}' for n in "mvk"), top="b")
+            + bn("bn1", "data", *_NAMED, top="a")
+            + bn("bn2", "a", *_NAMED, top="b")
             + ip("fc", "b")
+            + loss("fc"),
+            dialect="ssd",
+        ),
+        Example(
+            data()
+            + conv("conv1", "data")
+            + bn("bn1", "conv1", *_NAMED)
+            + conv("conv2", "conv1")
+            + bn("bn2", "conv2", *_NAMED)
+            + ip("fc", "conv2")
             + loss("fc"),
             dialect="ssd",
         ),

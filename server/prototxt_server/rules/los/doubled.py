@@ -119,6 +119,7 @@ class SigmoidIntoSigmoidLoss(_ActivationBeforeLoss):
             _DATA + SCORE + _SIGMOID + _LOSS.replace('"score"', '"prob"'),
             fixed=_DATA + SCORE + _SIGMOID + _LOSS,
         ),
+        Example(_DATA + SCORE + _SIGMOID.replace('"prob"', '"score"') + _LOSS),
     )
 
     def words(self, loss: Node, above: Node) -> str:

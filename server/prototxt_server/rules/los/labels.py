@@ -58,7 +58,10 @@ class NumOutputVsLabels(Rule):
         'dummy_data_param { shape { dim: 2 } data_filler { type: "constant" value: %s } }',
     )  # fmt: skip
     GOOD = (Example(IMAGE + _LABEL.replace("%s", "9") + SCORE + LOSS),)
-    BAD = (Example(IMAGE + _LABEL.replace("%s", "10") + SCORE + LOSS),)
+    BAD = (
+        Example(IMAGE + _LABEL.replace("%s", "10") + SCORE + LOSS),
+        Example(IMAGE + _LABEL.replace("%s", "12") + SCORE + LOSS.replace("SoftmaxWithLoss", "HingeLoss")),
+    )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """One finding a loss."""
@@ -114,7 +117,10 @@ class IgnoreLabelRange(Rule):
     severity = "hint"
     _LOSS = LOSS.replace('top: "loss"', 'top: "loss"\n  loss_param { ignore_label: %s }')
     GOOD = (Example(LABELLED + SCORE + _LOSS.replace("%s", "255")),)
-    BAD = (Example(LABELLED + SCORE + _LOSS.replace("%s", "9")),)
+    BAD = (
+        Example(LABELLED + SCORE + _LOSS.replace("%s", "9")),
+        Example(LABELLED + CONV + _LOSS.replace("%s", "3").replace('"score"', '"conv"')),
+    )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """One finding a loss."""
@@ -153,6 +159,7 @@ class EuclideanForClasses(Rule):
             LABELLED + SCORE + LOSS.replace("SoftmaxWithLoss", "EuclideanLoss"),
             fixed=LABELLED + SCORE + LOSS,
         ),
+        Example(LABELLED + SCORE + layer("EuclideanLoss", "loss", "label score", "loss")),
     )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
@@ -204,6 +211,13 @@ class MissingLabelPath(Rule):
             + CONV
             + CONV.replace('"conv"', '"target"')
             + layer("EuclideanLoss", "loss", "conv target", "loss"),
+            phase="TRAIN",
+        ),
+        Example(
+            LABELLED.replace('"Data"', '"ImageData"').replace("data_param", "image_data_param")
+            + SCORE
+            + SCORE.replace('"score"', '"copy"')
+            + layer("EuclideanLoss", "loss", "score copy", "loss"),
             phase="TRAIN",
         ),
     )

@@ -120,7 +120,10 @@ class SummedLoss(Rule):
         + LOSS.replace('top: "loss"', 'top: "loss"\n  loss_param { normalization: %s }')
     )
     GOOD = (Example(_NET.replace("%s", "VALID")), Example(_loss("loss_param { normalization: BATCH_SIZE }")))
-    BAD = (Example(_NET.replace("%s", "NONE"), fixed=_NET.replace("%s", "VALID")),)
+    BAD = (
+        Example(_NET.replace("%s", "NONE"), fixed=_NET.replace("%s", "VALID")),
+        Example(_NET.replace("%s", "BATCH_SIZE")),
+    )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """One finding a loss."""
@@ -221,6 +224,7 @@ class AccuracyInTrain(Rule):
             LABELLED + SCORE + LOSS + _ACCURACY,
             fixed=LABELLED + SCORE + LOSS + _ACCURACY.replace('top: "acc"', 'top: "acc"\n  include { phase: TEST }'),
         ),
+        Example(LABELLED + SCORE + _ACCURACY + _ACCURACY.replace('"acc"', '"again"') + LOSS, count=2),
     )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:

@@ -138,6 +138,11 @@ class DuplicateTop(_OwnTop):
             IMAGE + CONV + CONV.replace('name: "conv"', 'name: "conv2"'),
             fixed=IMAGE + CONV + CONV.replace('"conv"', '"conv2"'),
         ),
+        Example(
+            IMAGE
+            + CONV
+            + 'layer { name: "pool" type: "Pooling" bottom: "data" top: "conv" pooling_param { kernel_size: 2 } }\n'
+        ),
     )
 
     def fix(self, analysis: Analysis, node: Node | None, problem: Problem) -> Fix | None:
@@ -187,6 +192,13 @@ class InPlaceOnShared(_OwnTop):
             + 'layer { name: "relu" type: "ReLU" bottom: "conv" top: "relu" }\n'
             + 'layer { name: "b" type: "Sigmoid" bottom: "relu" top: "b" }\n',
         ),
+        Example(
+            IMAGE
+            + CONV
+            + 'layer { name: "a" type: "Power" bottom: "conv" top: "a" }\n'
+            + 'layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" }\n'
+            + 'layer { name: "cat" type: "Concat" bottom: "a" bottom: "conv" top: "cat" }\n'
+        ),
     )
 
 
@@ -225,6 +237,13 @@ class InPlaceIndex(_OwnTop):
             + CONV
             + CONV.replace('"conv"', '"gate"')
             + 'layer { name: "sum" type: "Eltwise" bottom: "gate" bottom: "conv" top: "sum" }\n',
+        ),
+        Example(
+            IMAGE
+            + CONV
+            + CONV.replace('"conv"', '"a"')
+            + CONV.replace('"conv"', '"b"')
+            + 'layer { name: "sum" type: "Eltwise" bottom: "a" bottom: "b" bottom: "conv" top: "conv" }\n'
         ),
     )
 
@@ -305,6 +324,13 @@ layer {
   include { phase: TEST }
 }
 """,
+        ),
+        Example(
+            LABELLED
+            + SCORE
+            + LOSS
+            + CONV.replace('top: "conv"', 'top: "conv"\n  include { phase: TEST }')
+            + 'layer { name: "quiet" type: "Silence" bottom: "conv" }\n'
         ),
     )
 

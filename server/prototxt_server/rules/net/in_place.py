@@ -168,6 +168,11 @@ class InPlaceNegativeSlope(Rule):
             fixed=IMAGE
             + 'layer { name: "abs" type: "ReLU" bottom: "data" top: "abs" relu_param { negative_slope: -1 } }\n',
         ),
+        Example(
+            IMAGE
+            + CONV
+            + 'layer { name: "leak" type: "ReLU" bottom: "conv" top: "conv" relu_param { negative_slope: -0.5 } }\n'
+        ),
     )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:

@@ -154,6 +154,15 @@ class InPlaceThroughAlias(Rule):
             + 'layer { name: "relu" type: "ReLU" bottom: "flat" top: "relu" }\n'
             + 'layer { name: "tanh" type: "TanH" bottom: "conv" top: "tanh" }\n',
         ),
+        Example(
+            IMAGE
+            + CONV
+            + 'layer { name: "flat" type: "Reshape" bottom: "conv" top: "flat"'
+            + " reshape_param { shape { dim: 0 dim: -1 } } }\n"
+            + 'layer { name: "power" type: "Power" bottom: "flat" top: "flat" power_param { scale: 2 } }\n'
+            + 'layer { name: "tanh" type: "TanH" bottom: "conv" top: "tanh" }\n',
+            phase="TEST",
+        ),
     )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:

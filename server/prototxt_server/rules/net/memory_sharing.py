@@ -49,6 +49,7 @@ class EltwiseMemorySharing(Rule):
             dialect="nvidia-0.17",
             fixed="eltwise_mem_sharing: false\n" + _NET.replace("%s", "a"),
         ),
+        Example(_NET.replace("%s", "a").replace("Sigmoid", "AbsVal"), dialect="jacinto-0.17"),
     )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
@@ -66,14 +67,15 @@ class EltwiseMemorySharing(Rule):
                 yield self._finding(net, node, first.name, later)
 
     def _finding(self, net: PhaseNet, node: Node, name: str, later: Node) -> Finding:
+        switch = "eltwise_mem_sharing" in net.file.root.type.fields  # Jacinto's fork is older than it
+        advice = "Write `eltwise_mem_sharing: false`." if switch else "Give the bottoms in another order."
         message = (
             f"'{node.name}' reuses the memory of '{name}' for its sum, and '{later.name}' reads '{name}' "
-            "afterwards: it "
-            "sees the sum. Write `eltwise_mem_sharing: false`."
+            f"afterwards: it sees the sum. {advice}"
         )
         text = net.file.tree.text
         fix = None
-        if not net.file.root.has("eltwise_mem_sharing"):
+        if switch and not net.file.root.has("eltwise_mem_sharing"):
             fix = Fix("safe", "Turn the sharing off", (Edit(0, 0, f"eltwise_mem_sharing: false{newline_of(text)}"),))
         notes = (related(later, f"'{later.name}' reads '{name}' here", "bottom"),)
         return self.at(node, message, "bottom", related=notes, fix=fix)

@@ -39,6 +39,7 @@ class DuplicateLayerName(Rule):
             phase="TEST",
             fixed=IMAGE + CONV + CONV.replace('top: "conv"', 'top: "conv2"').replace('name: "conv"', 'name: "conv_2"'),
         ),
+        Example(IMAGE + CONV + 'layer { name: "conv" type: "ReLU" bottom: "conv" top: "conv" }\n', phase="TEST"),
     )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
@@ -110,6 +111,12 @@ class AutoSplitCollision(Rule):
         Example(
             IMAGE + _READERS + 'layer { name: "c" type: "ReLU" bottom: "a" top: "data_data_0_split_0" }\n',
             fixed=IMAGE + _READERS + 'layer { name: "c" type: "ReLU" bottom: "a" top: "data_data_0_split_0_own" }\n',
+        ),
+        Example(
+            IMAGE
+            + CONV
+            + _READERS.replace('"data"', '"conv"')
+            + 'layer { name: "c" type: "ReLU" bottom: "a" top: "conv_conv_0_split_1" }\n'
         ),
     )
 

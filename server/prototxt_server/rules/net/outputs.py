@@ -51,7 +51,13 @@ class NoLoss(Rule):
         Example(IMAGE + SCORE),
         Example(_TRAIN + SCORE + LOSS.replace("}", "loss_weight: 0 }")),
     )
-    BAD = (Example(_TRAIN + SCORE, phase="TRAIN"),)
+    BAD = (
+        Example(_TRAIN + SCORE, phase="TRAIN"),
+        Example(
+            _TRAIN + SCORE + 'layer { name: "acc" type: "Accuracy" bottom: "score" bottom: "label" top: "acc" }\n',
+            phase="TRAIN",
+        ),
+    )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """At most one finding, at the data layer."""
@@ -105,6 +111,10 @@ class DanglingTop(Rule):
             LABELLED + CONV + SCORE + LOSS,
             fixed=LABELLED + CONV + SCORE + LOSS + 'layer {\n  name: "silence_conv"\n  type: "Silence"\n'
             '  bottom: "conv"\n}\n',
+        ),
+        Example(
+            LABELLED + SCORE + LOSS + 'layer { name: "slice" type: "Slice" bottom: "data" top: "a" top: "b" }\n',
+            count=2,
         ),
     )
 
@@ -178,7 +188,10 @@ class DeadBranch(Rule):
             + LOSS.replace('"score"', '"off"').replace('"loss"', '"none"').replace("}", "loss_weight: 0 }")
         ),
     )
-    BAD = (Example(LABELLED + _AUX + SCORE + LOSS, phase="TRAIN"),)
+    BAD = (
+        Example(LABELLED + _AUX + SCORE + LOSS, phase="TRAIN"),
+        Example(LABELLED + SCORE + LOSS + SCORE.replace('"score"', '"spare"'), phase="TRAIN"),
+    )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """One finding for each dead end: the last learning layer of each branch."""
@@ -233,7 +246,16 @@ class LabelInDeploy(Rule):
         Example(IMAGE + SCORE + 'layer { name: "prob" type: "Softmax" bottom: "score" top: "prob" }\n'),
         Example(IMAGE + _LABEL + SCORE + LOSS, filename="train.prototxt"),
     )
-    BAD = (Example(IMAGE + _LABEL + SCORE + LOSS, filename="deploy.prototxt"),)
+    BAD = (
+        Example(IMAGE + _LABEL + SCORE + LOSS, filename="deploy.prototxt"),
+        Example(
+            IMAGE
+            + _LABEL
+            + SCORE
+            + 'layer { name: "acc" type: "Accuracy" bottom: "score" bottom: "label" top: "acc" }\n',
+            filename="deploy.prototxt",
+        ),
+    )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """One finding a layer."""

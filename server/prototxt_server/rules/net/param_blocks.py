@@ -120,6 +120,7 @@ class LossWeightCount(ProblemRule):
             LABELLED + SCORE + LOSS.replace('top: "loss"', 'top: "loss"\n  loss_weight: 0.5\n  loss_weight: 1'),
             fixed=LABELLED + SCORE + LOSS.replace('top: "loss"', 'top: "loss"\n  loss_weight: 0.5'),
         ),
+        Example(LABELLED + SCORE.replace('top: "score"', 'top: "score"\n  loss_weight: 0\n  loss_weight: 0') + LOSS),
     )
 
     def fix(self, analysis: Analysis, node: Node | None, problem: Problem) -> Fix | None:

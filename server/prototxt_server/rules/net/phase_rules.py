@@ -37,6 +37,10 @@ class IncludeAndExclude(ProblemRule):
         Example(
             IMAGE + CONV.replace('top: "conv"', 'top: "conv"\n  include { phase: TEST }\n  exclude { phase: TRAIN }')
         ),
+        Example(
+            IMAGE
+            + 'layer { name: "d" type: "ReLU" bottom: "data" top: "d" exclude { stage: "a" } include { stage: "b" } }\n'
+        ),
     )
 
 
@@ -70,6 +74,7 @@ class LayerPhaseNotFilter(LayerRule):
             LABELLED.replace('top: "data"', 'top: "data"\n  phase: TRAIN') + SCORE + LOSS,
             fixed=LABELLED.replace('top: "data"', 'top: "data"\n  include { phase: TRAIN }') + SCORE + LOSS,
         ),
+        Example(LABELLED + SCORE + LOSS.replace('top: "loss"', 'top: "loss"\n  phase: TRAIN')),
     )
 
     def suspects(self, layer: LayerDef) -> bool:

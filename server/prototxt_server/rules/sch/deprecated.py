@@ -95,6 +95,12 @@ class MixedDialects(Rule):
             + block("BatchNorm", "bn", "data", "bn", "batch_norm_param { scale_bias: true }"),
             dialect="auto",
         ),
+        Example(
+            IMAGE
+            + block("PSROIPooling", "roi", "data data", "roi", "psroi_pooling_param { group_size: 7 }")
+            + block("Correlation", "c", "data data", "c", "correlation_param { kernel_size: 1 }"),
+            dialect="auto",
+        ),
     )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:

@@ -100,7 +100,10 @@ class V1Layers(Rule):
     severity = "warning"
     fix_safety = "safe"
     GOOD = (Example(IMAGE + _V2),)
-    BAD = (Example(_INPUT + _V1, fixed=_INPUT + _V2),)
+    BAD = (
+        Example(_INPUT + _V1, fixed=_INPUT + _V2),
+        Example(_INPUT + 'layers { name: "relu" type: RELU bottom: "data" top: "data" }\n'),
+    )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """At most one finding."""
@@ -137,7 +140,13 @@ class V0Layers(Rule):
     severity = "warning"
     fix_safety = "safe"
     GOOD = (Example(IMAGE + _V2),)
-    BAD = (Example(_INPUT + _V0, fixed=_INPUT + _V0_FIXED),)
+    BAD = (
+        Example(_INPUT + _V0, fixed=_INPUT + _V0_FIXED),
+        Example(
+            _INPUT
+            + 'layers { bottom: "data" top: "p" layer { name: "p" type: "pool" pool: MAX kernelsize: 2 stride: 2 } }\n'
+        ),
+    )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """At most one finding."""
@@ -172,7 +181,10 @@ class MixedLayerLayers(Rule):
     severity = "error"
     fix_safety = "safe"
     GOOD = (Example(IMAGE + _V2), Example(_INPUT + _V1))
-    BAD = (Example(IMAGE + _V1, fixed=IMAGE + _V2),)
+    BAD = (
+        Example(IMAGE + _V1, fixed=IMAGE + _V2),
+        Example(IMAGE + 'layers { name: "relu" type: RELU bottom: "data" top: "data" }\n'),
+    )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """At most one finding."""

@@ -105,6 +105,7 @@ layer {
             count=4,
             fixed=IMAGE + _CONV % "  param { lr_mult: 1 decay_mult: 1 }\n  param { lr_mult: 2 decay_mult: 0 }\n",
         ),
+        Example(IMAGE + 'layer { name: "s" type: "Scale" bottom: "data" top: "s" blobs_lr: 1 }\n'),
     )
 
     def takes(self, analysis: Analysis, problem: Problem) -> bool:
@@ -224,7 +225,10 @@ class MissingType(ProblemRule):
     name = "missing-type"
     severity = "error"
     GOOD = (Example(IMAGE),)
-    BAD = (Example(IMAGE + 'layer { name: "relu" bottom: "data" top: "data" }\n'),)
+    BAD = (
+        Example(IMAGE + 'layer { name: "relu" bottom: "data" top: "data" }\n'),
+        Example(IMAGE + CONV.replace('  type: "Convolution"\n', "")),
+    )
 
     def takes(self, analysis: Analysis, problem: Problem) -> bool:
         """Not where a misspelt `type` has been reported already, nor in V0 layers, whose type stands further in."""
@@ -252,4 +256,7 @@ class MissingRequired(ProblemRule):
     severity = "error"
     _CLIP = 'layer { name: "clip" type: "Clip" bottom: "data" top: "clip" clip_param { min: 0 max: 1 } }\n'
     GOOD = (Example(IMAGE + _CLIP),)
-    BAD = (Example(IMAGE + _CLIP.replace("max: 1 ", "")),)
+    BAD = (
+        Example(IMAGE + _CLIP.replace("max: 1 ", "")),
+        Example(IMAGE + _CLIP.replace("min: 0 ", "")),
+    )

@@ -90,6 +90,7 @@ class ForeignParamMessage(LayerRule):
             IMAGE + _BN.replace('top: "bn"', 'top: "bn" scale_param { bias_term: true }'),
             fixed=IMAGE + _BN,
         ),
+        Example(IMAGE + CONV.replace("  convolution_param", "  pooling_param { stride: 2 }\n  convolution_param")),
     )
 
     def suspects(self, layer: LayerDef) -> bool:
@@ -153,6 +154,7 @@ class DataParamTransformIgnored(LayerRule):
             LABELLED.replace("batch_size: 64", "batch_size: 64 scale: 0.00390625"),
             fixed=LABELLED.replace("64 }", "64 }\n  transform_param { scale: 0.00390625 }"),
         ),
+        Example(LABELLED.replace("batch_size: 64", "batch_size: 64 mirror: true")),
     )
 
     def suspects(self, layer: LayerDef) -> bool:
@@ -210,7 +212,10 @@ class MissingName(LayerRule):
     severity = "warning"
     fix_safety = "unsafe"
     GOOD = (Example(IMAGE + CONV),)
-    BAD = (Example(IMAGE + CONV.replace('  name: "conv"\n', "")),)
+    BAD = (
+        Example(IMAGE + CONV.replace('  name: "conv"\n', "")),
+        Example(IMAGE + 'layer { type: "ReLU" bottom: "data" top: "data" }\n'),
+    )
 
     def suspects(self, layer: LayerDef) -> bool:
         """No name, and none that could not be read or stands further in (V0)."""

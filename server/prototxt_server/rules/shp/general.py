@@ -174,7 +174,14 @@ class Lrn(ProblemRule):
     fix_safety = "unsafe"
     _LRN = IMAGE + layer("LRN", "norm", "data", "norm", "lrn_param { local_size: %s }")
     GOOD = (Example(_LRN.replace("%s", "5")),)
-    BAD = (Example(_LRN.replace("%s", "4"), fixed=_LRN.replace("%s", "5")),)
+    BAD = (
+        Example(_LRN.replace("%s", "4"), fixed=_LRN.replace("%s", "5")),
+        Example(
+            IMAGE
+            + layer("InnerProduct", "ip", "data", "ip", "inner_product_param { num_output: 4 }")
+            + layer("LRN", "norm", "ip", "norm")
+        ),
+    )
 
     def fix(self, analysis: Analysis, node: Node | None, problem: Problem) -> Fix | None:
         """The next odd size."""

@@ -79,6 +79,13 @@ class EltwiseMismatch(ProblemRule):
         Example(
             _two("num_output: 4 kernel_size: 3", "num_output: 5 kernel_size: 3", layer("Eltwise", "s", "a b", "s"))
         ),
+        Example(
+            _two(
+                "num_output: 4 kernel_size: 3",
+                "num_output: 4 kernel_size: 3 stride: 2",
+                layer("Eltwise", "s", "a b", "s", "eltwise_param { operation: MAX }"),
+            )
+        ),
     )
 
 

@@ -71,7 +71,10 @@ class InnerProductAfterResize(Rule):
     name = "ip-after-resize"
     severity = "warning"
     GOOD = (Example(_data(28, 28) + _IP + LOSS),)
-    BAD = (Example(_data(28, 32) + _IP + LOSS),)
+    BAD = (
+        Example(_data(28, 32) + _IP + LOSS),
+        Example(_data(64, 48) + _IP + LOSS.replace("SoftmaxWithLoss", "HingeLoss")),
+    )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """One finding a layer whose number of inputs cannot be told but depends on different image sizes."""
@@ -111,7 +114,16 @@ class TrainTestShape(Rule):
     name = "train-test-shape"
     severity = "error"
     GOOD = (Example(_data(28, 28) + _CONV + _IP.replace('bottom: "data"', 'bottom: "conv"') + LOSS),)
-    BAD = (Example(_data(28, 32) + _CONV + _IP.replace('bottom: "data"', 'bottom: "conv"') + LOSS),)
+    BAD = (
+        Example(_data(28, 32) + _CONV + _IP.replace('bottom: "data"', 'bottom: "conv"') + LOSS),
+        Example(
+            _data(64, 48)
+            + _CONV
+            + _CONV.replace('"conv"', '"deep"').replace('"data"', '"conv"')
+            + _IP.replace('bottom: "data"', 'bottom: "deep"')
+            + LOSS
+        ),
+    )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """One finding a layer, at the first parameter blob that differs."""

@@ -134,7 +134,10 @@ class PoolCeil(Rule):
         + layer("Eltwise", "sum", "conv pool", "sum")
     )
     GOOD = (Example(_NET.replace("%s", " round_mode: FLOOR"), phase="TEST"), Example(_pool("kernel_size: 3 stride: 2")))
-    BAD = (Example(_NET.replace("%s", ""), phase="TEST", fixed=_NET.replace("%s", " round_mode: FLOOR")),)
+    BAD = (
+        Example(_NET.replace("%s", ""), phase="TEST", fixed=_NET.replace("%s", " round_mode: FLOOR")),
+        Example(_NET.replace("%s", "").replace("Eltwise", "Concat"), phase="TEST"),
+    )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
         """One finding for each such Pooling above a mismatch."""

@@ -44,6 +44,10 @@ class BlobNaming(Rule):
             IMAGE + CONV.replace('top: "conv"', 'top: "c"') + _RELU.replace("%s", "c"),
             fixed=IMAGE + CONV + _RELU.replace("%s", "conv"),
         ),
+        Example(
+            IMAGE.replace('"data"', '"image"')
+            + CONV.replace('bottom: "data"', 'bottom: "image"').replace('name: "conv"', 'name: "first"')
+        ),
     )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
@@ -97,6 +101,7 @@ class FieldOrder(Rule):
             IMAGE + CONV.replace('  name: "conv"\n  type: "Convolution"\n', '  type: "Convolution"\n  name: "conv"\n'),
             fixed=IMAGE + CONV,
         ),
+        Example(IMAGE.replace('  name: "data"\n  type: "Input"\n', '  type: "Input"\n  name: "data"\n'), fixed=IMAGE),
     )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
@@ -158,7 +163,10 @@ class ColonBeforeBrace(Rule):
     default_on = False
     fix_safety = "safe"
     GOOD = (Example(IMAGE),)
-    BAD = (Example(IMAGE.replace("layer {", "layer: {"), fixed=IMAGE),)
+    BAD = (
+        Example(IMAGE.replace("layer {", "layer: {"), fixed=IMAGE),
+        Example(IMAGE + CONV.replace("weight_filler {", "weight_filler: {"), fixed=IMAGE + CONV),
+    )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """One finding a field."""
@@ -191,7 +199,10 @@ class Separators(Rule):
     default_on = False
     fix_safety = "safe"
     GOOD = (Example(IMAGE),)
-    BAD = (Example(IMAGE.replace('top: "data"', 'top: "data";'), fixed=IMAGE),)
+    BAD = (
+        Example(IMAGE.replace('top: "data"', 'top: "data";'), fixed=IMAGE),
+        Example(IMAGE + CONV.replace("pad: 1", "pad: 1,"), fixed=IMAGE + CONV),
+    )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """One finding a separator."""
@@ -237,6 +248,7 @@ class RedundantDefault(Rule):
             IMAGE + CONV.replace("pad: 1", "pad: 1 bias_term: true"),
             fixed=IMAGE + CONV,
         ),
+        Example(IMAGE + CONV.replace("pad: 1", "pad: 1 group: 1"), fixed=IMAGE + CONV),
     )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:

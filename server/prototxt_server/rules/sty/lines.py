@@ -10,7 +10,7 @@ from prototxt_grammar.edits import Edit, line_start
 from prototxt_grammar.tree import Field, ListValue, Message
 from prototxt_net.finding import Finding, Fix
 from prototxt_server.rules.base import Example, Rule, rule
-from prototxt_server.rules.example_nets import IMAGE
+from prototxt_server.rules.example_nets import CONV, IMAGE
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
@@ -66,7 +66,10 @@ class Indentation(Rule):
     default_on = False
     fix_safety = "safe"
     GOOD = (Example(IMAGE),)
-    BAD = (Example(IMAGE.replace('  top: "data"', '    top: "data"'), fixed=IMAGE),)
+    BAD = (
+        Example(IMAGE.replace('  top: "data"', '    top: "data"'), fixed=IMAGE),
+        Example(IMAGE + CONV.replace('  type: "C', 'type: "C'), fixed=IMAGE + CONV),
+    )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """One finding a line."""
@@ -98,7 +101,10 @@ class TrailingSpace(Rule):
     default_on = False
     fix_safety = "safe"
     GOOD = (Example(IMAGE),)
-    BAD = (Example(IMAGE.replace('top: "data"', 'top: "data"  '), fixed=IMAGE),)
+    BAD = (
+        Example(IMAGE.replace('top: "data"', 'top: "data"  '), fixed=IMAGE),
+        Example("\t\n" + IMAGE, fixed="\n" + IMAGE),
+    )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """One finding a line."""
@@ -127,7 +133,10 @@ class TabMix(Rule):
     default_on = False
     fix_safety = "safe"
     GOOD = (Example(IMAGE), Example(IMAGE.replace("  ", "\t")))
-    BAD = (Example(IMAGE.replace('  top: "data"', '\ttop: "data"'), fixed=IMAGE),)
+    BAD = (
+        Example(IMAGE.replace('  top: "data"', '\ttop: "data"'), fixed=IMAGE),
+        Example(IMAGE + CONV.replace("  name", "\tname"), fixed=IMAGE + CONV),
+    )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """At most one finding, at the first line with a tab."""

@@ -26,4 +26,7 @@ class UnusedSuppression(Rule):
     severity = "hint"
     fix_safety = "safe"
     GOOD = (Example(IMAGE + "# lsp: ignore[SCH013] kept as published\n" + CONV.replace('  name: "conv"\n', "")),)
-    BAD = (Example(IMAGE + "# lsp: ignore[SCH013] kept as published\n" + CONV, fixed=IMAGE + CONV),)
+    BAD = (
+        Example(IMAGE + "# lsp: ignore[SCH013] kept as published\n" + CONV, fixed=IMAGE + CONV),
+        Example(IMAGE.replace('top: "data"', 'top: "data"  # lsp: ignore[NET002]'), fixed=IMAGE),
+    )

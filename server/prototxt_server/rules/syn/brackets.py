@@ -100,7 +100,10 @@ class StrayClose(SyntaxRule):
     fix_safety = "unsafe"
     kinds = frozenset({"stray-close"})
     GOOD = (Example(IMAGE + CONV),)
-    BAD = (Example(IMAGE + CONV + "}\n", fixed=IMAGE + CONV),)
+    BAD = (
+        Example(IMAGE + CONV + "}\n", fixed=IMAGE + CONV),
+        Example(IMAGE.replace("8 } }", "8 } } }")),
+    )
 
     def words(self, analysis: Analysis, problem: SyntaxProblem, base: int, text: str) -> str:
         """The message."""

@@ -9,7 +9,7 @@ from prototxt_grammar.edits import Edit
 from prototxt_grammar.tree import SyntaxProblem
 from prototxt_net.finding import Fix
 from prototxt_server.rules.base import Example, rule
-from prototxt_server.rules.example_nets import IMAGE
+from prototxt_server.rules.example_nets import CONV, IMAGE
 from prototxt_server.rules.syn.base import SyntaxRule
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ class GluedToken(SyntaxRule):
             IMAGE + _RELU.replace('top: "relu" ', 'loss_weight: 0top: "relu" '),
             fixed=IMAGE + _RELU.replace('top: "relu" ', 'loss_weight: 0 top: "relu" '),
         ),
+        Example(IMAGE + CONV.replace("num_output: 4 ", "num_output: 4"), fixed=IMAGE + CONV),
     )
 
     def words(self, analysis: Analysis, problem: SyntaxProblem, base: int, text: str) -> str:
@@ -165,7 +166,10 @@ class UnterminatedString(SyntaxRule):
     fix_safety = "unsafe"
     kinds = frozenset({"unterminated-string"})
     GOOD = (Example(IMAGE),)
-    BAD = (Example(IMAGE.replace('top: "data"', 'top: "data'), fixed=IMAGE),)
+    BAD = (
+        Example(IMAGE.replace('top: "data"', 'top: "data'), fixed=IMAGE),
+        Example(IMAGE.replace('name: "data"', "name: 'data")),
+    )
 
     def words(self, analysis: Analysis, problem: SyntaxProblem, base: int, text: str) -> str:
         """The message."""
@@ -255,7 +259,10 @@ class MissingColon(SyntaxRule):
     fix_safety = "safe"
     kinds = frozenset({"missing-colon"})
     GOOD = (Example(IMAGE),)
-    BAD = (Example(IMAGE.replace('top: "data"', 'top "data"'), fixed=IMAGE),)
+    BAD = (
+        Example(IMAGE.replace('top: "data"', 'top "data"'), fixed=IMAGE),
+        Example(IMAGE.replace("dim: 2", "dim 2"), fixed=IMAGE),
+    )
 
     def words(self, analysis: Analysis, problem: SyntaxProblem, base: int, text: str) -> str:
         """The message."""

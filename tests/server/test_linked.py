@@ -9,9 +9,13 @@ import pytest
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import analyze
 from prototxt_server.linked import Reader, analyze_linked
+from prototxt_server.linked.lists import read_list
+from prototxt_server.linked.model import Named
 from prototxt_server.linked.paths import find, is_template
 from prototxt_server.linked.reader import Given
 from prototxt_server.linked.states import instances
+from prototxt_server.linked.twins import training_name
+from prototxt_server.linked.weights import StoredLayer, StoredWeights
 
 DATA = 'layer {{ name: "data" type: "Data" top: "data" top: "label" {} data_param {{ source: "db" batch_size: 8 }} }}\n'
 IP = """layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
@@ -31,7 +35,7 @@ def codes(analysis: Analysis) -> list[str]:
     return [finding.code for finding in analysis.findings]
 
 
-# -- paths -------------------------------------------------------------------------------------------------------------
+# -- paths -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("owner", "written", "there", "found", "moved"),
     [
@@ -60,7 +64,7 @@ def test_blanks_are_not_paths(written: str, template: bool) -> None:
     assert is_template(written) is template
 
 
-# -- reading -----------------------------------------------------------------------------------------------------------
+# -- reading ---------------------------------------------------------------------------------------------------------
 def test_files_are_read_again_when_they_change(tmp_path: Path) -> None:
     net, solver = tmp_path / "net.prototxt", str(tmp_path / "solver.prototxt")
     reader = Reader()
@@ -104,7 +108,7 @@ def test_a_text_without_a_name_is_judged_alone() -> None:
     assert codes(judged(TESTED, {}, path="")) == []
 
 
-# -- states ------------------------------------------------------------------------------------------------------------
+# -- states ----------------------------------------------------------------------------------------------------------
 STAGED = (
     DATA.format('include { phase: TRAIN not_stage: "small" }')
     + DATA.format('include { phase: TRAIN stage: "small" }').replace("8 }", "2 }")
@@ -150,7 +154,7 @@ def test_a_net_that_only_lies_near_by_is_not_held_against_the_solver() -> None:
     assert codes(judged(TESTED.replace("net.prototxt", "/x/net.prototxt"), {"net.prototxt": broken})) == ["SOL017"]
 
 
-# -- nets inside solvers -----------------------------------------------------------------------------------------------
+# -- nets inside solvers ---------------------------------------------------------------------------------------------
 def inside(net: str, field: str = "net_param") -> str:
     return SOLVER.replace('net: "net.prototxt"\n', f"{field} {{\n{net}}}\n")
 
@@ -177,3 +181,130 @@ def test_fixes_stay_inside_of_it() -> None:
     text = inside(NET + 'layer { name: "x" type: "ReLU" bottom: "ip" top: "x" }\n', "train_net_param")
     (finding,) = [finding for finding in judged(text, {}).findings if finding.code == "NET014"]
     assert finding.fix is None
+
+
+# -- what a net is judged beside ---------------------------------------------------------------------------------------
+FROZEN = IP.replace('top: "ip"', 'top: "ip" param { lr_mult: 0 } param { lr_mult: 0 }', 1) + IP.replace(
+    '"ip"', '"ip2"'
+).replace('"data"', '"ip"')
+TRAINED = DATA.format("") + FROZEN + LOSS.replace('"ip"', '"ip2"')
+
+
+@pytest.mark.parametrize(
+    ("solvers", "told"),
+    [
+        ({"solver.prototxt": SOLVER}, True),
+        ({"my_solver.pt": SOLVER}, True),
+        ({"a_solver.prototxt": SOLVER, "b_solver.prototxt": SOLVER + 'weights: "a.caffemodel"\n'}, False),
+        ({"solver.prototxt": SOLVER.replace("net.prototxt", "/home/jane/x/net.prototxt")}, True),
+        ({"solver.prototxt": SOLVER.replace("net.prototxt", "other.prototxt")}, False),
+        ({"solver.prototxt": "net"}, False),
+        ({}, False),
+    ],
+)
+def test_a_net_finds_the_solvers_that_name_it(solvers: dict[str, str], told: bool) -> None:
+    assert ("FRZ015" in codes(judged(TRAINED, solvers, "net.prototxt"))) is told
+
+
+def test_a_layer_that_the_weights_do_not_have_is_a_warning() -> None:
+    for layers, severities in (({}, ["warning"]), ({"ip": StoredLayer("InnerProduct", ((10, 3), (10,)))}, [])):
+        named = Named(weights=StoredWeights("w.caffemodel", layers))
+        analysis = analyze_linked(Source(TRAINED, "net.prototxt"), Settings(), Given(()), named=named)
+        assert [f.severity for f in analysis.findings if f.code == "FRZ015"] == severities
+
+
+@pytest.mark.parametrize(
+    ("name", "beside", "found"),
+    [
+        ("deploy.prototxt", ["train_val.prototxt", "solver.prototxt"], "train_val.prototxt"),
+        ("deploy.prototxt", ["train.prototxt", "val.prototxt"], "train.prototxt"),
+        ("deploy.prototxt", ["train.prototxt", "train_val.prototxt"], ""),
+        ("ResNet-50-deploy.prototxt", ["ResNet-50-train_val.prototxt", "train_val.prototxt"], None),
+        ("deploy_fp16.prototxt", ["train_val.prototxt", "train_val_fp16.prototxt"], "train_val_fp16.prototxt"),
+        ("lenet.prototxt", ["lenet_train_test.prototxt"], "lenet_train_test.prototxt"),
+        ("train_val.prototxt", ["deploy.prototxt"], ""),
+        ("train.prototxt", ["train_val.prototxt"], ""),
+        ("deploy", ["train"], ""),
+    ],
+)
+def test_which_training_net_belongs_to_a_deploy_net(name: str, beside: list[str], found: str | None) -> None:
+    assert training_name(name, beside) == (beside[0] if found is None else found)
+
+
+CONV = 'layer {{ name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param {{ num_output: 4 {} }} }}\n'
+INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 9 dim: 9 } } }\n'
+
+
+@pytest.mark.parametrize(
+    ("deploy", "train", "told"),
+    [
+        ("kernel_size: 3", "kernel_h: 3 kernel_w: 3", False),
+        ("kernel_size: 3 stride: 1 pad: 0 dilation: 1 group: 1", "kernel_size: [3, 3]", False),
+        ("kernel_size: 3 engine: CAFFE", 'kernel_size: 3 weight_filler { type: "msra" }', False),
+        ("kernel_size: 3", "kernel_size: 5", True),
+        ("kernel_size: 3", "kernel_size: 3 pad_h: 1", True),
+        ("kernel_size: 3 bias_term: false", "kernel_size: 3", True),
+        ("kernel_size: 3 group: 1", "kernel_size: 3 group: 2", True),
+    ],
+)
+def test_what_sets_twins_apart(deploy: str, train: str, told: bool) -> None:
+    files = {"train_val.prototxt": DATA.format("") + CONV.format(train)}
+    found = codes(judged(INPUT + CONV.format(deploy), files, "deploy.prototxt"))
+    assert ("NET021" in found) is told
+
+
+def test_the_twin_that_is_named_goes_before_the_one_beside() -> None:
+    files = {"train_val.prototxt": CONV.format("kernel_size: 3"), "x/other.prototxt": CONV.format("kernel_size: 5")}
+    source = Source(INPUT + CONV.format("kernel_size: 3"), "deploy.prototxt")
+    assert "NET021" not in codes(analyze_linked(source, Settings(), Given(files.items())))
+    named = Named(twin="x/other.prototxt")
+    assert "NET021" in codes(analyze_linked(source, Settings(), Given(files.items()), named=named))
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "labels", "odd"),
+    [
+        ("a.jpg 3\nb.jpg 0\n", 2, {3: 1, 0: 2}, None),
+        ("a b.jpg -1\r\nc.jpg +7\r\n", 2, {-1: 1, 7: 2}, None),
+        ("a.jpg cat\nb.jpg 0.5\n", 2, {0: 1}, (1, "cat")),
+        ("a.jpg 1x", 1, {1: 1}, (1, "1x")),
+        ("", 0, {}, None),
+    ],
+)
+def test_labels_are_read_as_imagedata_reads_them(
+    text: str, count: int, labels: dict[int, int], odd: tuple[int, str] | None
+) -> None:
+    found = read_list("list.txt", text)
+    assert found is not None
+    assert (found.count, found.labels, found.odd) == (count, labels, odd)
+
+
+# -- the command line --------------------------------------------------------------------------------------------------
+def test_the_command_line_reads_the_net_of_a_solver_and_the_twin(lsp, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "net.prototxt").write_text(NET.replace('type: "InnerProduct"', 'type: "BatchNorm"'))
+    (tmp_path / "solver.prototxt").write_text(TESTED)
+    options = ("--format", "json", "--no-cache")
+    (found,) = lsp("check", "solver.prototxt", *options, cwd=tmp_path).json
+    assert found["code"] == "BN018"
+    assert found["related"][0]["filename"] == "net.prototxt"
+    assert found["related"][0]["location"]["row"] == 2
+    piped = lsp("check", "-", "--stdin-filename", "solver.prototxt", *options, cwd=tmp_path, stdin=TESTED.encode())
+    assert [item["code"] for item in piped.json] == ["BN018"]
+    assert lsp("check", "solver.prototxt", "--fix", cwd=tmp_path).code == 0
+    assert "test_initialization: false" in (tmp_path / "solver.prototxt").read_text()
+
+
+def test_files_that_cannot_be_used_are_said_in_one_line(lsp, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "net.prototxt").write_text(NET)
+    for option in ("--twin", "--weights"):
+        for name in ("nowhere", "net.prototxt" if option == "--weights" else str(tmp_path)):
+            done = lsp("check", "net.prototxt", option, name, cwd=tmp_path)
+            assert (done.code, done.err.count("\n"), done.err.startswith("lsp: ")) == (2, 1, True), done.err
+
+
+def test_real_weights_of_another_caffe(lsp, shared: Path) -> None:  # type: ignore[no-untyped-def]
+    net = "bn_test_stored.prototxt"
+    options = (net, "--weights", net.replace("prototxt", "caffemodel"), "--select", "BN040", "--format", "concise")
+    golden = shared / "oracle" / "golden"
+    assert lsp("check", *options, cwd=golden).code == 0
+    assert "loading aborts" in lsp("check", *options, "--dialect", "nvidia-0.15", cwd=golden).text

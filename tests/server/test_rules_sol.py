@@ -51,7 +51,8 @@ def test_findings(name: str) -> None:
     [
         (solver(lr_policy='"plateau"', gamma="0.1"), "bvlc", {"SOL004": "error"}),
         (solver(lr_policy='"plateau"', gamma="0.1", plateau_winsize="100"), "ssd", {}),
-        (solver(lr_policy='"multifixed"'), "intel", {}),
+        (solver(lr_policy='"multifixed"', stagelr="0.1", stageiter="100"), "intel", {}),
+        (solver(lr_policy='"multifixed"'), "intel", {"SOL005": "warning"}),
         (solver(base_lr=None, warmup_iter="10", warmup_start_lr="0.1"), "intel", {}),
     ],
 )

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from os.path import basename, dirname, join, normpath, realpath
 
+from prototxt_net import marks
 from prototxt_net.batchnorm import norm_family, norms
 from prototxt_net.flow import any_frozen
 from prototxt_net.net import Node, PhaseNet
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import analyze
 from prototxt_server.linked.lists import ImageList
-from prototxt_server.linked.model import NOTHING, Linked, Named, NetLink
+from prototxt_server.linked.model import NOTHING, Linked, Missing, Named, NetLink
 from prototxt_server.linked.paths import bases, find, is_template
 from prototxt_server.linked.reader import Reader
 from prototxt_server.linked.twins import training_name
@@ -45,13 +46,14 @@ def gather(analysis: Analysis, reader: Reader, named: Named = NOTHING) -> Linked
     if analysis.file.kind == "solver":
         nets = _nets(analysis, reader)
         tested = [net for link in nets if link.analysis is not None for net in link.analysis.nets]
-        return Linked(nets=nets, records=_records(path, tested, reader))
+        return Linked(nets=nets, records=_records(path, tested, reader), missing=_missing_of_solver(analysis, reader))
     if analysis.file.kind != "net":
         return None
     found = Linked(
         solvers=_solvers(analysis, reader) if _asks_for_solver(analysis) else (),
         twin=_twin(analysis, reader, named.twin),
         lists=_lists(path, analysis.nets, reader),
+        missing=_missing_of_net(analysis, reader),
         weights=named.weights,
     )
     return None if found == Linked() else found
@@ -126,6 +128,47 @@ def _twin(analysis: Analysis, reader: Reader, named: str) -> Analysis | None:
         return None
     twin = reader.analysis(normpath(named), analysis.settings)
     return twin if twin is not None and twin.file.kind == "net" else None
+
+
+# -- what is not there -------------------------------------------------------------------------------------------------
+_DATA_FIELDS = (
+    "data_param.source", "image_data_param.source", "hdf5_data_param.source", "window_data_param.source",
+    "annotated_data_param.label_map_file", "transform_param.mean_file",
+)  # fmt: skip
+
+
+def _missing_of_net(analysis: Analysis, reader: Reader) -> tuple[Missing, ...]:
+    """Data and means; those of other machines, whose folders are not here either, are passed over."""
+    found = []
+    owner = analysis.source.path
+    for layer in analysis.file.marked(marks.source):
+        for field in _DATA_FIELDS:
+            entry = layer.bound.find(field) if layer.bound.has(field.partition(".")[0]) else None
+            if entry is not None and _is_missing(owner, entry.value, reader):
+                found.append(Missing(layer.index, field, entry.value))
+    return tuple(found)
+
+
+def _missing_of_solver(analysis: Analysis, reader: Reader) -> tuple[Missing, ...]:
+    """Weights, and the folder that snapshots go to."""
+    root, owner = analysis.file.root, analysis.source.path
+    found = []
+    for index, written in enumerate(root.all("weights")):
+        names = [name.strip() for name in str(written).split(",")]
+        found += [Missing(-1, "weights", name, index) for name in names if _is_missing(owner, name, reader)]
+    prefix = root.get("snapshot_prefix")
+    folder = dirname(prefix) if isinstance(prefix, str) else ""
+    if _is_missing(owner, folder, reader):
+        found.append(Missing(-1, "snapshot_prefix", folder))
+    return tuple(found)
+
+
+def _is_missing(owner: str, written: object, reader: Reader) -> bool:
+    """Whether there is no such thing, but the folder that would hold it."""
+    if not isinstance(written, str) or is_template(written) or find(owner, written, reader.is_there).path:
+        return False
+    folder = dirname(written.rstrip("/"))
+    return bool(folder.strip("/")) and bool(find(owner, folder, reader.is_there).path)
 
 
 # -- data --------------------------------------------------------------------------------------------------------------

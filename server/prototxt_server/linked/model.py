@@ -29,6 +29,20 @@ class NetLink:
 
 
 @dataclass(slots=True, frozen=True)
+class Missing:
+    """Something that a file names and that is not there, although the folder that would hold it is.
+
+    layer: the index of the layer that names it, -1 in a solver. field: the dotted path of the field. index: which
+    occurrence of it. written: the path as written.
+    """
+
+    layer: int
+    field: str
+    written: str
+    index: int = 0
+
+
+@dataclass(slots=True, frozen=True)
 class Named:
     """What the user names beside the files to check. twin: a net. weights: what a caffemodel holds."""
 
@@ -45,7 +59,8 @@ class Linked:
 
     nets: of a solver, in file order. solvers: those in a net's folder that name the net. twin: the training net of a
     deploy net, or the net that the user names. lists: the lists of images that layers name, by the name as written.
-    records: the size of a data source, by the name as written. weights: what the user names.
+    records: the size of a data source, by the name as written. missing: other things that the file names, in file
+    order. weights: what the user names.
     """
 
     nets: tuple[NetLink, ...] = ()
@@ -53,6 +68,7 @@ class Linked:
     twin: Analysis | None = None
     lists: tuple[tuple[str, ImageList], ...] = ()
     records: tuple[tuple[str, int], ...] = ()
+    missing: tuple[Missing, ...] = ()
     weights: StoredWeights | None = None
 
     def link(self, field: str, index: int) -> NetLink | None:

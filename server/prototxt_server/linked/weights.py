@@ -33,8 +33,10 @@ def read_weights(path: str) -> StoredWeights:
 
     try:
         found = weights.read(path)
-    except (weights.WeightsError, OSError) as error:
-        raise PathError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    except weights.WeightsError as error:
+        raise PathError(str(error)) from None
+    except OSError as error:
+        raise PathError(f"{path}: {error.strerror or error}") from None
     layers = {}
     for name, layer in found.layers.items():
         blobs = [blob for blob in layer.blobs if blob is not None]

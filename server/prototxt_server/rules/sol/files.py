@@ -1,4 +1,4 @@
-"""SOL017: the files that a solver names."""
+"""SOL017 and SOL020: the files that a solver names."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from prototxt_server.linked.model import Linked
 
 _NET = {"train_val.prototxt": trained()}
+_FILES = {**_NET, "models/a.caffemodel": "", "models/snapshots/readme": ""}
 
 
 @rule
@@ -77,3 +78,44 @@ class NetMissing(SolverRule):
         base = analysis.file.base_of(entry)
         near = basename(link.path)
         return Fix("unsafe", f'Write "{near}"', (Edit(base + entry.start, base + entry.end, f'"{near}"'),))
+
+
+@rule
+class ReferenceMissing(SolverRule):
+    """## What it does
+    Says that the folder of `snapshot_prefix`, or a file of `weights`, is not there, although the folder above it is: so
+    it is not just a path of another machine.
+
+    ## Why is this bad?
+    Caffe writes snapshots with this prefix and makes no folders: it aborts, at the start or at the first snapshot.
+    Without the weights it aborts at the start.
+
+    ## Fix safety
+    There is no automatic fix: make the folder, or correct the path.
+    """
+
+    code = "SOL020"
+    name = "reference-missing"
+    severity = "info"
+    GOOD = (
+        Example(solver(snapshot_prefix='"models/snapshots/net"', weights='"models/a.caffemodel"'), files=_FILES),
+        Example(solver(snapshot_prefix='"/home/jane/snapshots/net"'), files=_FILES),
+    )
+    BAD = (
+        Example(solver(snapshot_prefix='"models/snapshot/net"'), files=_FILES),
+        Example(solver(weights='"models/a.caffemodel,models/b.caffemodel"'), files=_FILES),
+    )
+
+    def check_linked(self, analysis: Analysis, linked: Linked) -> Iterable[Finding]:
+        """Each of them."""
+        for missing in linked.missing:
+            if missing.layer >= 0:
+                continue
+            if missing.field == "weights":
+                message = f"the weights `{missing.written}` are not there; Caffe aborts without them. Fix the path."
+            else:
+                message = (
+                    f"the folder `{missing.written}` does not exist; Caffe makes none and aborts when it writes a "
+                    "snapshot. Make it."
+                )
+            yield self.on(analysis, missing.field, message, index=missing.index)

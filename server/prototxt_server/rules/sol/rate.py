@@ -75,8 +75,9 @@ class UnknownPolicy(SolverRule):
 @rule
 class PolicyParams(SolverRule):
     """## What it does
-    Reports an `lr_policy` whose own fields are missing: stepsize for step and sigmoid, gamma for step, exp, multistep
-    and sigmoid, stepvalue for multistep, max_iter for poly.
+    Reports an `lr_policy` whose own fields are missing: stepsize for step and sigmoid, gamma for step, exp and
+    multistep, stepvalue for multistep, max_iter for poly; in SSD's and Intel's Caffe plateau_winsize and gamma for
+    plateau, and as many stagelr as stageiter for multifixed.
 
     ## Why is this bad?
     A missing gamma is 0, so the learning rate is 0 from the first step on (exp: from iteration 1 on). A missing
@@ -98,11 +99,16 @@ class PolicyParams(SolverRule):
         Example(solver(lr_policy='"step"', gamma="0.1")),
         Example(solver(lr_policy='"multistep"', gamma="0.1")),
         Example(solver(lr_policy='"poly"', power="1", max_iter=None)),
+        Example(solver(lr_policy='"plateau"', gamma="0.1"), dialect="ssd"),
+        Example(solver(lr_policy='"plateau"', plateau_winsize="10000"), dialect="ssd"),
+        Example(solver(lr_policy='"multifixed"', stagelr="0.1", stageiter="[100, 200]"), dialect="intel"),
     )
 
     def check_solver(self, analysis: Analysis, root: Bound) -> Iterable[Finding]:
         """One finding for each missing field."""
         policy = root.get("lr_policy")
+        if policy not in policies(root):
+            return  # SOL004
         if policy in ("step", "sigmoid") and number(root, "stepsize") <= 0:
             yield self.on(
                 analysis,
@@ -111,8 +117,23 @@ class PolicyParams(SolverRule):
                 + ("aborts or divides by zero. Set it." if policy == "step" else "aborts. Set it."),
                 aborts=policy == "step" or analysis.file.dialect == "bvlc",
             )
-        if policy in ("step", "exp", "multistep"):
+        if policy in ("step", "exp", "multistep", "plateau"):
             yield from self._gamma(analysis, root, str(policy))
+        if policy in _EXTRA and not root.has(_EXTRA[policy]):
+            yield self.on(
+                analysis,
+                "lr_policy",
+                f"lr_policy `{policy}` has no {_EXTRA[policy]}: nothing says when the rate changes. Give it.",
+                severity="warning",
+            )
+        if policy == "multifixed" and len(root.all("stagelr")) != len(root.all("stageiter")):
+            yield self.on(
+                analysis,
+                "stagelr" if root.has("stagelr") else "stageiter",
+                f"{len(root.all('stagelr'))} stagelr for {len(root.all('stageiter'))} stageiter: each rate holds until "
+                "the iteration of the same place. Give as many of the one as of the other.",
+                severity="warning",
+            )
         if policy == "multistep" and not root.has("stepvalue"):
             yield self.on(
                 analysis,
@@ -131,7 +152,7 @@ class PolicyParams(SolverRule):
 
     def _gamma(self, analysis: Analysis, root: Bound, policy: str) -> Iterator[Finding]:
         gamma = number(root, "gamma")
-        if gamma > 0 or (policy == "multistep" and not root.has("stepvalue")):
+        if gamma > 0 or not root.has({"multistep": "stepvalue", **_EXTRA}.get(policy, "lr_policy")):
             return
         written = root.has("gamma")
         when = "from iteration 1 on" if policy == "exp" else "after the first step"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import lru_cache
 
 from prototxt_grammar.tree import Field
 from prototxt_net.finding import Problem, Related
@@ -55,11 +56,17 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def _unknown_field(problem: Problem, schema: Schema) -> Problem:
-    message, field = str(problem.data["message"]), str(problem.data["field"])
-    near = nearest(field, schema.messages[message].fields)
-    elsewhere = tuple(d for d in load.dialects_with_field(message, field) if d != schema.dialect)
-    owners = load.messages_with_field(schema.dialect, field)
-    text = f"`{message}` has no field `{field}` in {schema.dialect}; Caffe refuses the file."
+    text, about = _about_field(schema.dialect, str(problem.data["message"]), str(problem.data["field"]))
+    return replace(problem, message=text, data={**problem.data, **about})
+
+
+@lru_cache(maxsize=256)
+def _about_field(dialect: str, message: str, field: str) -> tuple[str, dict[str, object]]:
+    """What is known of a field that a message does not have; asked again for each place at which it stands."""
+    near = nearest(field, load.schema(dialect).messages[message].fields)
+    elsewhere = tuple(d for d in load.dialects_with_field(message, field) if d != dialect)
+    owners = load.messages_with_field(dialect, field)
+    text = f"`{message}` has no field `{field}` in {dialect}; Caffe refuses the file."
     if elsewhere:
         text += f" It is a field of {_list(elsewhere)}: choose that dialect, or delete it."
         text += _SAID_ELSEWHERE.get((message, field), "")
@@ -69,8 +76,7 @@ def _unknown_field(problem: Problem, schema: Schema) -> Problem:
         text += f" `{field}` is a field of {_list(owners)}: it may be in the wrong block."
     else:
         text += " No known Caffe has it: delete it, or look for the fork that it came from."
-    data = {**problem.data, "near": near, "dialects": elsewhere, "owners": owners}
-    return replace(problem, message=text, data=data)
+    return text, {"near": near, "dialects": elsewhere, "owners": owners}
 
 
 def _unknown_enum(problem: Problem, schema: Schema) -> Problem:

@@ -23,6 +23,7 @@ from prototxt_net.shape import Shape
 from prototxt_net.solver import INLINE, inline_nets
 from prototxt_server import suppress
 from prototxt_server.analysis import Analysis, Settings, Source
+from prototxt_server.folding import fold
 from prototxt_server.rules.base import ProblemRule, Rule
 from prototxt_server.rules.catalogue import load_all
 
@@ -228,7 +229,8 @@ def _findings(analysis: Analysis) -> list[Finding]:
     if analysis.file.kind == "solver" and analysis.nets:
         result = _kept_inside(analysis.file, result)
     result.sort(key=lambda f: (f.start, f.end, f.code))
-    return suppress.apply(result, analysis, active_codes(settings.select, settings.extend_select, settings.ignore))
+    known = active_codes(settings.select, settings.extend_select, settings.ignore)
+    return fold(suppress.apply(result, analysis, known))
 
 
 _OWN = "own findings"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from prototxt_net.finding import SEVERITIES
+from prototxt_server.report.machine import one_a_line
 from prototxt_server.report.record import FileFindings, Layout, fingerprints, project_path, record, records
 
 _GITHUB = {"error": "error", "warning": "warning", "info": "notice", "hint": "notice"}
@@ -53,7 +53,7 @@ def as_gitlab(files: list[FileFindings], layout: Layout) -> str:
         }
         for row, fingerprint in zip(found, fingerprints(found), strict=True)
     ]
-    return json.dumps(rows, indent=2, ensure_ascii=False)
+    return one_a_line(rows)
 
 
 def as_junit(files: list[FileFindings], layout: Layout) -> str:

@@ -38,7 +38,7 @@ def as_sarif(files: list[FileFindings], layout: Layout) -> str:
         "version": "2.1.0",
         "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
     }
-    return json.dumps(log, indent=2, ensure_ascii=False, allow_nan=False)
+    return json.dumps(log, ensure_ascii=False, allow_nan=False)
 
 
 def _rule(row: dict[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ SYMPTOMS = (
         "probability of the right class is 0 in float32. The scores are enormous. Most often a BatchNorm that was"
         " never trained uses its stored statistics, which are 0, and multiplies its input by 316; else the "
         "learning rate or the input is far too large. `lsp forward` names the layer where the numbers jump.",
-        "BN010 DYN012 DYN020 DYN010 BN018 DYN031 DAT001 SOL015 DYN021 INI003 DYN001",
+        "BN010 DYN012 DYN020 DYN010 BN018 DYN031 DAT001 SOL015 DYN021 INI003 DYN001 DYN023 DYN011",
     ),
     Symptom(
         "All outputs are zero after BatchNorm",
@@ -70,7 +70,7 @@ SYMPTOMS = (
         ),
         "A layer without a weight filler starts with all weights 0, and a ReLU behind it then stops every "
         "gradient, so it stays so. `lsp forward` names the first such layer and how many channels are dead.",
-        "INI001 INI002 DYN002 DYN006 DYN027 NET015 BN031 INI003 DYN013",
+        "INI001 INI002 DYN002 DYN006 DYN027 NET015 BN031 INI003 DYN013 DYN007",
     ),
     Symptom(
         "Accuracy drops after freezing layers",
@@ -98,7 +98,8 @@ SYMPTOMS = (
         "TRAIN and TEST do not compute the same net: BatchNorm uses the batch in one and what is stored in the "
         "other, the layers of the two phases do not share their statistics, or the images are scaled differently."
         " The stored statistics themselves may be spoilt, by weight decay or by too small batches.",
-        "BN011 BN013 BN015 BN016 BN033 BN004 DAT004 BN017 BN053 BN041 BN034 BN003 BN058 NET011 SHP026 BN030 DAT005",
+        "BN011 BN013 BN015 BN016 BN033 BN004 DAT004 BN017 BN053 BN041 BN034 BN003 BN058 NET011 SHP026 BN030 "
+        "DAT005 DYN015 DYN016 DYN026",
     ),
     Symptom(
         "Test accuracy is the same at every test",
@@ -111,7 +112,7 @@ SYMPTOMS = (
         ),
         "Either nothing learns (no rate, everything frozen, no gradient), or the output does not depend on the "
         "input any more. `lsp forward --backward` tells which: DYN005 for the output, DYN028 for the gradient.",
-        "DYN005 DYN028 SOL007 FRZ014 FRZ009 SOL005 INI002 BN031 BN010 LOS012 NET013 DYN022",
+        "DYN005 DYN028 SOL007 FRZ014 FRZ009 SOL005 INI002 BN031 BN010 LOS012 NET013 DYN022 DYN018 DYN008 DYN026",
     ),
     Symptom(
         "The loss does not move from ln K",
@@ -125,8 +126,8 @@ SYMPTOMS = (
         ),
         "ln K is the loss of guessing among K classes: 2.3026 for ten, 6.9078 for a thousand. The scores are all "
         "equal or the gradient does not arrive.",
-        "DYN022 INI001 INI002 INI003 DYN028 DYN030 DYN005 LOS001 LOS002 LOS003 SOL007 SOL005 FRZ014 DAT006 BN056 "
-        "NET007 NET009 DYN013 INI012 LOS011",
+        "DYN022 INI001 INI002 INI003 DYN028 DYN030 DYN005 LOS001 LOS002 LOS003 SOL007 SOL005 FRZ014 DAT006 "
+        "BN056 NET007 NET009 DYN013 INI012 LOS011 DYN029 DYN009 DYN014 DYN018",
     ),
     Symptom(
         "The loss becomes NaN after some iterations",
@@ -140,7 +141,8 @@ SYMPTOMS = (
         ),
         "The steps are too large for the gradients: a rate that is too high, a loss that is a sum over positions,"
         " images of 0 to 255. `lsp log` finds the first layer of the log that is not finite.",
-        "DYN031 DYN001 DYN010 SOL015 LOS007 DAT001 BN050 BN010 DYN012 INI004 INI005 DYN025 LOS004 BN032 LOG001",
+        "DYN031 DYN001 DYN010 SOL015 LOS007 DAT001 BN050 BN010 DYN012 INI004 INI005 DYN025 LOS004 BN032 "
+        "LOG001 DYN033 DYN016",
     ),
     Symptom(
         "The loss is NaN or wrong at the first iteration",
@@ -152,7 +154,7 @@ SYMPTOMS = (
         ),
         "Before any step was taken only the initial values, the data and the labels can be at fault. Labels "
         "outside the number of outputs read foreign memory.",
-        "DYN001 DYN025 LOS004 DYN020 DYN021 DYN024 DYN012 DYN010 DAT001 BN010 INI004",
+        "DYN001 DYN025 LOS004 DYN020 DYN021 DYN024 DYN012 DYN010 DAT001 BN010 INI004 DYN023 DYN016",
     ),
     Symptom(
         "The test at iteration 0 is terrible, later ones are not",
@@ -184,7 +186,7 @@ SYMPTOMS = (
             "vanishing gradient",
         ),
         "Something between it and the loss stops or does not send gradients.",
-        "DYN028 DYN030 DYN034 FRZ003 BN031 INI002 NET015 FRZ013 DYN002 NET009 FRZ004",
+        "DYN028 DYN030 DYN034 FRZ003 BN031 INI002 NET015 FRZ013 DYN002 NET009 FRZ004 DYN009 DYN033 DYN007",
     ),
     Symptom(
         "Weights or statistics shrink although nothing trains them",
@@ -205,7 +207,7 @@ SYMPTOMS = (
             "batch of one gives different result",
         ),
         "BatchNorm uses the batch in TEST, or something random is left on.",
-        "BN011 BN041 DAT005 BN017 FRZ012",
+        "BN011 BN041 DAT005 BN017 FRZ012 DYN015",
     ),
     Symptom(
         "The deployed net gives other answers than the tested one",
@@ -240,7 +242,7 @@ SYMPTOMS = (
         ),
         "BatchNorm estimates mean and variance from what is in one batch on one device; iter_size adds up "
         "gradients only.",
-        "BN017 DYN004 SOL012 BN053",
+        "BN017 DYN004 SOL012 BN053 DYN014",
     ),
     Symptom(
         "Fine-tuning starts from random, or not from the weights",

@@ -38,7 +38,7 @@ slow: $(STAMP)
 	code=$$?; test $$code -eq 0 -o $$code -eq 5 && echo "== slow tests done in $$((SECONDS - start)) s"
 
 benchmarks: $(STAMP)
-	@for script in keystroke check forward; do echo "== benchmarks/$$script.py" && $(BIN)/python benchmarks/$$script.py || exit 1; done
+	@for script in keystroke parse start check forward editor_forward log; do echo "== benchmarks/$$script.py" && $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 docs: $(STAMP)
 	@$(BIN)/python docs/generate.py

@@ -158,7 +158,9 @@ def text_format(text: str) -> Callable[[Edit, str], object] | None:
     try:
         from google.protobuf import text_format as parser
 
-        message = net_parameter()
+        from prototxt_net.schema.descriptors import message_class
+
+        message = message_class("bvlc", "NetParameter")
     except ImportError:
         return None
 
@@ -169,35 +171,6 @@ def text_format(text: str) -> Callable[[Edit, str], object] | None:
             return error
 
     return run
-
-
-def net_parameter() -> Callable[[], object]:
-    """protobuf's class for NetParameter, built from the schema that the product carries."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-    from prototxt_net.schema.load import schema
-
-    known = schema("bvlc")
-    file = descriptor_pb2.FileDescriptorProto(name="caffe.proto", package="caffe", syntax="proto2")
-    flat = {name: "_".join(name.split(".")) for name in [*known.messages, *known.enums]}
-    for name, enum in known.enums.items():
-        holder = file.message_type.add(name=f"Scope_{flat[name]}").enum_type.add(name=flat[name])
-        for value, number in enum.values.items():
-            holder.value.add(name=value, number=number)
-    kinds = descriptor_pb2.FieldDescriptorProto
-    for name, message in known.messages.items():
-        target = file.message_type.add(name=flat[name])
-        for field in message.fields.values():
-            added = target.field.add(name=field.name, number=field.number)
-            added.type = getattr(kinds, f"TYPE_{field.kind.upper()}")
-            added.label = kinds.LABEL_REPEATED if field.repeated else kinds.LABEL_OPTIONAL
-            if field.kind == "message":
-                added.type_name = f".caffe.{flat[field.type_name]}"
-            elif field.kind == "enum":
-                added.type_name = f".caffe.Scope_{flat[field.type_name]}.{flat[field.type_name]}"
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("caffe.NetParameter"))
 
 
 def tree_sitter(text: str) -> Callable[[Edit, str], object] | None:

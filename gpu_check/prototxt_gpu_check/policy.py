@@ -237,11 +237,8 @@ def _fitting(
     if free is None or made.used is None or inputs.arrays:
         return None
     used, best = made.used, None
-    current = made
-    while (
-        plan.peak_bytes(current.net, backend.column_cap, backward_too) > MEMORY_SHARE * free
-        and used // 2 >= _lowest(made.net)
-    ):
+    current, lowest, most = made, _lowest(made.net), MEMORY_SHARE * free
+    while used // 2 >= lowest and plan.peak_bytes(current.net, backend.column_cap, backward_too) > most:
         used //= 2
         current = best = plan.make(file, state, inputs, used, None)
         if current.used != used:

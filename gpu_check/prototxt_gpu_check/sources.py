@@ -47,7 +47,7 @@ TARGET_READERS = frozenset({"SigmoidCrossEntropyLoss", "ContrastiveLoss"})
 OBJECT_READERS = {"MultiBoxLoss": ("multibox_loss_param", 3), "DetectionEvaluate": ("detection_evaluate_param", 1)}
 """Layers that read SSD's ground truth, with their message and the bottom that it is."""
 SAME_SHAPE = frozenset({"SigmoidCrossEntropyLoss", "EuclideanLoss", "SmoothL1Loss"})
-"""Losses whose bottom[1] has the shape of bottom[0]."""
+"""Losses whose other bottoms have the shape of the first."""
 
 _PASSES_ON = frozenset({"Split", "Flatten", "Reshape", "Slice", "Concat", "Silence"})
 
@@ -115,11 +115,11 @@ def fitted_labels(net: PhaseNet, guessed: Collection[str]) -> dict[str, Ints]:
     for node in net.nodes:
         for blob in node.tops if not node.bottoms else ():
             for reader, at in blob.readers if blob.name in guessed else ():
-                scores = reader.bottoms[0].shape if at == 1 and reader.bottoms[0] is not None else None
+                scores = reader.bottoms[0].shape if at and reader.bottoms[0] is not None else None
                 whole = tuple(d for d in scores or () if isinstance(d, int))
                 if not whole or len(whole) != len(scores or ()):
                     continue
-                if reader.type in LABEL_READERS and len(whole) > 2:
+                if reader.type in LABEL_READERS and at == 1 and len(whole) > 2:
                     whole = (whole[0], 1, *whole[2:])
                 elif reader.type not in SAME_SHAPE:
                     continue
@@ -139,7 +139,8 @@ def default_shape(node: Node, index: int, name: str) -> Ints:
     batch = _batch_size(node)
     lowered = name.lower()
     label = any(word in lowered for word in ("label", "gt", "seg", "mask"))
-    if index and not ("data" in lowered and not label):
+    image = not label and any(word in lowered for word in ("data", "color", "rgb", "hha", "depth", "image"))
+    if index and not image:
         return (batch,)
     source = str(p.get("source") or "").lower()
     channels, height, width = 3, 224, 224
@@ -149,7 +150,7 @@ def default_shape(node: Node, index: int, name: str) -> Ints:
         height = width = 32
     if "siamese" in source:
         channels, height, width = 2, 28, 28
-    if p.get("is_color") is False or transform.get("force_gray"):
+    if p.get("is_color") is False or transform.get("force_gray") or "depth" in lowered:
         channels = 1
     if p.get("new_height") and p.get("new_width"):
         height, width = int(p.get("new_height")), int(p.get("new_width"))

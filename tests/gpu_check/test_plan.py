@@ -17,8 +17,8 @@ from prototxt_net.phases import State
 from prototxt_net.read import read
 
 
-def file(text: str) -> NetFile:
-    return read(parse(text), "bvlc")
+def file(text: str, dialect: str = "bvlc") -> NetFile:
+    return read(parse(text), dialect)
 
 
 def data_layer(rest: str, type_: str = "Data", tops: str = 'top: "data" top: "label"') -> str:
@@ -195,6 +195,27 @@ def test_labels_are_assumed_as_the_loss_over_a_map_takes_them(loss: str, label: 
     assert made.source_shapes["label"] == label
     assert plan.aborting(made.net) == 0
     assert [d.code for d in made.degraded] == ["shape-assumed"]
+
+
+def test_pictures_and_labels_of_a_layer_with_many_tops_are_told_apart_by_their_names() -> None:
+    data = """layer { name: "d" type: "Python" top: "color" top: "depth" top: "hha" top: "label" top: "meta"
+      python_param { module: "m" layer: "l" } }\n"""
+    made = plan.make(file(data), State("TRAIN"), Inputs(), None, None)
+    assert made.source_shapes == {
+        "color": (1, 3, 224, 224),
+        "depth": (1, 1, 224, 224),
+        "hha": (1, 3, 224, 224),
+        "label": (1,),
+        "meta": (1,),
+    }
+
+
+def test_the_weights_of_a_smooth_loss_are_assumed_in_the_shape_of_its_scores() -> None:
+    data = """layer { name: "d" type: "HDF5Data" top: "data" top: "label" top: "inside" top: "outside"
+      hdf5_data_param { source: "x" batch_size: 2 } }\n"""
+    scores = SCORES.replace('bottom: "label"', 'bottom: "label" bottom: "inside" bottom: "outside"')
+    made = plan.make(file(data + scores % "SmoothL1Loss", "ssd"), State("TRAIN"), Inputs(), None, None)
+    assert {made.source_shapes[top] for top in ("label", "inside", "outside")} == {(2, 3, 222, 222)}
 
 
 def test_a_net_that_does_not_fit_assumed_shapes_is_not_said_to_be_refused_by_caffe() -> None:

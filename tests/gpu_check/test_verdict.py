@@ -246,7 +246,10 @@ CASES = {
     ),
     "a variance that eps decides": Case(
         data() + conv("conv1", "data", "c1", 'type: "gaussian" std: 1e-4') + bn("c1") + relu("c1") + classifier("c1"),
-        {"DYN014": ("warning", "bn", "the variance is below 10 eps")},
+        {"DYN014": ("warning", "bn", "the variance is below eps")},
+    ),
+    "a variance of a few eps": Case(
+        data() + conv("conv1", "data", "c1", 'type: "gaussian" std: 2e-3') + bn("c1") + relu("c1") + classifier("c1"),
     ),
     "units that are all alike": Case(
         data() + conv("conv1", "data", "c1", "value: 0.1") + relu("c1") + classifier("c1"),

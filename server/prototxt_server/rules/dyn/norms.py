@@ -10,12 +10,11 @@ from prototxt_server.rules.dyn.nets import conv, layer, net
 @dynamic
 class VarianceVsEps(DynamicRule):
     """## What it does
-    Reports a BatchNorm with batch statistics in more than a tenth of whose channels the variance is below ten times
-    eps.
+    Reports a BatchNorm with batch statistics in more than a tenth of whose channels the variance is below eps.
 
     ## Why is this bad?
-    The layer divides by sqrt(variance + eps): where eps is the larger part, the output is smaller than 1 and its size
-    depends on eps, not on the data.
+    The layer divides by sqrt(variance + eps): where eps is the larger part, the output is smaller than 0.71 and its
+    size depends on eps, not on the data.
 
     ## Fix safety
     None: raise the scale of the input, or lower eps.

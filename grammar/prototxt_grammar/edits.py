@@ -90,30 +90,28 @@ def newline_of(text: str) -> str:
 def field_removal(text: str, start: int, end: int) -> Edit:
     """Removes the field text[start:end] with its separator and what only served to set it off.
 
-    A field that has its lines to itself goes with them and their line break, a comment behind it in its last line
-    included: such a comment speaks of the field. Comments in lines of their own stay, since they may speak of what
-    follows. Of a field that shares a line, the white space before it goes, so that its neighbours keep one space
-    between them; a comment behind it stays then, since it may speak of the neighbours.
+    A field that has its lines to itself goes with them and their line break. Comments stay, since they may speak of
+    what follows; of a field that shares a line, the white space before it goes, so that its neighbours keep one space
+    between them.
     """
     after = skip_blanks(text, end)
     if text[after : after + 1] in (",", ";"):
         end = after + 1
         after = skip_blanks(text, end)
     first = line_start(text, start)
-    alone_before = not text[first:start].strip(" \t")
+    if text[first:start].strip(" \t"):
+        while text[start - 1] in " \t":
+            start -= 1
+        return Edit(start, end, "")
     last = line_end(text, after)
-    if alone_before and (after == last or text[after : after + 1] == "#"):
-        stop = text.find("\n", last)
-        if stop >= 0:
-            return Edit(first, stop + 1, "")
-        # The last line of the file: take the line break before it instead of the one behind.
-        return Edit(line_end(text, first - 1) if first > 0 else 0, len(text), "")
-    if alone_before:
+    if after < last:  # a comment, or the next field: it takes the place
         return Edit(start, after, "")
-    before = start
-    while before > first and text[before - 1] in " \t":
-        before -= 1
-    return Edit(before, end, "")
+    if text.startswith("\r\n", last):
+        return Edit(first, last + 2, "")
+    if last < len(text):
+        return Edit(first, last + 1, "")
+    # The last line of the file: take the line break before it instead of the one behind.
+    return Edit(line_end(text, first - 1) if first > 0 else 0, last, "")
 
 
 def insert_field(text: str, message_start: int, message_end: int, snippet: str) -> Edit:

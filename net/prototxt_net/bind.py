@@ -22,7 +22,6 @@ _RANGES = {
     "uint32": (0, 2**32 - 1),
     "uint64": (0, 2**64 - 1),
 }
-_BOOLS = {"true": True, "True": True, "t": True, "1": True, "false": False, "False": False, "f": False, "0": False}
 
 
 class Binder:
@@ -162,7 +161,7 @@ def _float(value: Scalar, type_: FieldType, schema: Schema) -> object:
 
 
 def _bool(value: Scalar, type_: FieldType, schema: Schema) -> object:
-    known = _BOOLS.get(value.text)
+    known = values.parse_bool_word(value.text)
     if known is not None and value.kind != "string":
         return known
     if value.kind == "number" and value.text[:1] != "-":
@@ -179,7 +178,7 @@ def _string(value: Scalar, type_: FieldType, schema: Schema) -> object:
         return _NOT_STRING
     if "\\" not in text and text.find(text[0], 1) == len(text) - 1:
         return text[1:-1]
-    return values.string_value(value).decode("utf-8", "replace")
+    return values.string_text(value)
 
 
 def _enum(value: Scalar, type_: FieldType, schema: Schema) -> object:

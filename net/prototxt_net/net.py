@@ -127,10 +127,6 @@ class Node:
         """Indices of the parameter blobs that a solver may change (statistics excluded)."""
         return [i for i, blob in enumerate(self.setup.params) if not blob.statistic]
 
-    def consumers(self, top: int = 0) -> list[Node]:
-        """The layers that read version `top` of this node."""
-        return [node for node, _ in self.tops[top].readers] if top < len(self.tops) else []
-
 
 @dataclass(eq=False)
 class PhaseNet:

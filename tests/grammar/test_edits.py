@@ -46,7 +46,7 @@ def test_applied_edits_do_not_overlap(text: str, edits: list[tuple[int, int, str
 
 REMOVED = [
     # the field to be removed is between « and »
-    ("a {\n  b: 1\n  «c: 2» # of c\n}\n", "a {\n  b: 1\n}\n"),
+    ("a {\n  b: 1\n  «c: 2» # of c\n}\n", "a {\n  b: 1\n  # of c\n}\n"),
     ("a {\n  «b: 1»,\n  c: 2\n}\n", "a {\n  c: 2\n}\n"),
     ("a {\r\n  «b: 1»\r\n  c: 2\r\n}\r\n", "a {\r\n  c: 2\r\n}\r\n"),
     ("a {\n  # of what follows\n  «b: 1»\n}\n", "a {\n  # of what follows\n}\n"),

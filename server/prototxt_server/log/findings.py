@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from prototxt_net.finding import Finding, Related
-from prototxt_server.analysis import Analysis, Settings, Source
+from prototxt_server.analysis import Settings, Source
 from prototxt_server.engine import DOCS_URL, analyze
 from prototxt_server.log.judge import judge
 from prototxt_server.log.knowledge import Knowledge
@@ -166,8 +166,3 @@ def _causes(verdict: Verdict, known: Knowledge) -> list[Finding]:
 def name_of(code: str) -> str:
     """A rule's name."""
     return next((rule.name for rule in (*load_dynamic(), *load_all()) if rule.code == code), code.lower())
-
-
-def analysis_of(report: Report) -> Analysis | None:
-    """The net that findings speak of, None without one."""
-    return report.known.analysis

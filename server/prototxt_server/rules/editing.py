@@ -6,7 +6,16 @@ stays as it is.
 
 from __future__ import annotations
 
-from prototxt_grammar.edits import Edit, indent_of, line_start, newline_of, skip_blanks
+from prototxt_grammar.edits import (
+    Edit,
+    field_removal,
+    indent_of,
+    insert_field,
+    line_end,
+    line_start,
+    newline_of,
+    skip_blanks,
+)
 from prototxt_net.file import Layer, NetFile
 from prototxt_net.message import Bound, Entry
 
@@ -26,54 +35,35 @@ def string_edit(layer: Layer, entry: Entry, text: str) -> Edit:
     return value_edit(layer, entry, f"{quote}{text}{quote}")
 
 
-def delete(text: str, start: int, end: int) -> Edit:
-    """Delete `text[start:end]`, a separator behind it, and its line when nothing else is on it (a comment stays)."""
-    behind = skip_blanks(text, end)
-    if text[behind : behind + 1] in (",", ";"):
-        end = behind + 1
-        behind = skip_blanks(text, end)
-    line = line_start(text, start)
-    if text[line:start].strip():  # other fields before it on the line
-        while text[start - 1] in " \t":
-            start -= 1
-        return Edit(start, end, "")
-    if text[behind : behind + 2] == "\r\n":
-        return Edit(line, behind + 2, "")
-    if behind >= len(text) or text[behind] in "\r\n":
-        return Edit(line, min(behind + 1, len(text)), "")
-    return Edit(start, behind, "")
-
-
 def delete_entry(text: str, base: int, entry: Entry) -> Edit:
     """Delete a whole field (name to value)."""
-    return delete(text, base + entry.node.start, base + entry.node.end)
+    return field_removal(text, base + entry.node.start, base + entry.node.end)
 
 
 def insert_after(text: str, base: int, entry: Entry, field: str) -> Edit:
     """Insert a field behind another one of the same message: on a line of its own, or on the same line in a one-line
-    message. `field` may have several lines, without their indentation.
+    message. `field` may have several lines, without their indentation. A separator and a comment that stand behind the
+    other field stay with it.
     """
-    end = base + entry.node.end
-    start = base + entry.node.start
+    start, end = base + entry.node.start, base + entry.node.end
+    behind = skip_blanks(text, end)
+    if text[behind : behind + 1] in (",", ";"):
+        end = behind + 1
+        behind = skip_blanks(text, end)
     if text[line_start(text, start) : start].strip():
         return Edit(end, end, " " + " ".join(part.strip() for part in field.splitlines()))
+    if text[behind : behind + 1] == "#":
+        end = line_end(text, behind)
     pad = newline_of(text) + indent_of(text, start)
     return Edit(end, end, pad + field.replace("\n", pad))
 
 
 def insert_into(text: str, base: int, message: Bound, field: str) -> Edit | None:
-    """Insert a field as the last one of a message that is written; None when it is not."""
-    last: Entry | None = None
-    for entries in message.entries.values():
-        for entry in entries:
-            if last is None or entry.node.end > last.node.end:
-                last = entry
-    if last is not None:
-        return insert_after(text, base, last, field)
-    if message.node is None:
+    """Insert a field as the last one of a message that is written; None when it is not, or not closed."""
+    node = message.node
+    if node is None or not node.closed:
         return None
-    at = base + message.node.start + 1
-    return Edit(at, at, f" {field}")
+    return insert_field(text, base + node.start, base + node.end, field)
 
 
 def fresh_blob_name(file: NetFile, wanted: str) -> str:

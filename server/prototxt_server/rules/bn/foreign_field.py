@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prototxt_grammar.edits import field_removal
 from prototxt_grammar.tree import Field, Message
 from prototxt_net.finding import Fix, Problem
 from prototxt_net.net import Node
 from prototxt_net.schema.load import dialects_with_field
 from prototxt_server.rules.base import Example, ProblemRule, rule
 from prototxt_server.rules.bn.nets import bn, conv, data, ip, loss, relu, trained
-from prototxt_server.rules.editing import delete
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
@@ -74,7 +74,7 @@ class ForeignField(ProblemRule):
         for base, field in analysis.tree.fields():
             if base + field.start <= problem.start < base + field.end:
                 end = _end_of(field, problem.start - base)
-                return Fix("unsafe", "Delete the field", (delete(text, problem.start, base + end),))
+                return Fix("unsafe", "Delete the field", (field_removal(text, problem.start, base + end),))
         return None
 
 

@@ -16,11 +16,6 @@ from prototxt_server.rules.bn.edits import fix, put
 from prototxt_server.rules.bn.nets import block, bn, conv, data, image, ip, layer, loss, relu, scale, trained
 from prototxt_server.rules.editing import string_edit
 
-_ABSORBING = {
-    "Convolution": "convolution_param",
-    "Deconvolution": "convolution_param",
-    "InnerProduct": "inner_product_param",
-}
 NON_LINEAR = frozenset(
     {"ReLU", "PReLU", "ELU", "Sigmoid", "TanH", "BNLL", "AbsVal", "Power", "Exp", "Swish", "ReLU6", "SeLU", "CReLU"}
 )

@@ -7,9 +7,7 @@ from prototxt_server.rules.dyn.base import DynamicRule, dynamic
 from prototxt_server.rules.dyn.nets import conv, layer, net
 
 _SOUND = net(conv("data", "conv") + layer("relu", "ReLU", "conv", "x"))
-_WIDE = 'type: "gaussian" std: 100'
 _FROZEN = "param { lr_mult: 0 } param { lr_mult: 0 }"
-_STILL = "batch_norm_param { use_global_stats: true }"
 
 
 def _frozen_conv(bn: str) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from prototxt_grammar.edits import Edit, indent_of, newline_of
+from prototxt_grammar.edits import Edit, field_removal, indent_of, newline_of
 from prototxt_grammar.tree import Field, Message, Scalar, Tree
 from prototxt_net.upgrade import V1_TYPES
-from prototxt_server.rules.editing import delete
 
 _LISTS = ("param", "blob_share_mode", "blobs_lr", "weight_decay")
 _SPEC = ("name", "share_mode", "lr_mult", "decay_mult")
@@ -67,7 +66,7 @@ def _params(text: str, base: int, by_name: dict[str, list[Field]]) -> list[Edit]
     one_line = bool(text[text.rfind("\n", 0, base + first.start) + 1 : base + first.start].strip())
     joint = " " if one_line else newline_of(text) + indent_of(text, base + first.start)
     edits = [Edit(base + first.start, base + first.end, joint.join(blocks))]
-    return edits + [delete(text, base + f.start, base + f.end) for f in fields[1:]]
+    return edits + [field_removal(text, base + f.start, base + f.end) for f in fields[1:]]
 
 
 def _moved(text: str, base: int, by_name: dict[str, list[Field]], holder: str) -> list[Edit] | None:
@@ -79,7 +78,7 @@ def _moved(text: str, base: int, by_name: dict[str, list[Field]], holder: str) -
     if not fields:
         return []
     sources = [text[base + f.start : base + f.end] for f in fields]
-    edits = [delete(text, base + f.start, base + f.end) for f in fields]
+    edits = [field_removal(text, base + f.start, base + f.end) for f in fields]
     target = next((f.value for f in by_name.get("transform_param", ()) if isinstance(f.value, Message)), None)
     if target is None:
         end = base + blocks[0].end

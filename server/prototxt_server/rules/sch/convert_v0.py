@@ -8,11 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from prototxt_grammar.edits import Edit, indent_of, newline_of
+from prototxt_grammar.edits import Edit, field_removal, indent_of, newline_of
 from prototxt_grammar.tree import Field, Message
 from prototxt_net.file import Layer, NetFile
 from prototxt_net.message import Bound, Entry
-from prototxt_server.rules.editing import delete
 
 _COMMENT = re.compile(r"#[^\n]*")
 
@@ -39,7 +38,7 @@ def v0_to_v2(file: NetFile) -> tuple[Edit, ...]:
             return ()
         layer = layers.get(id(item))
         if layer is None:  # a padding layer, whose pad the next one takes over
-            edits.append(delete(text, base + item.start, base + item.end))
+            edits.append(field_removal(text, base + item.start, base + item.end))
             continue
         edits.append(Edit(base + item.start, base + item.end, _block(text, base, item, layer)))
     return tuple(edits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from prototxt_grammar.edits import Edit, newline_of
+from prototxt_grammar.edits import Edit, field_removal, newline_of
 from prototxt_grammar.tree import Field
 from prototxt_net import marks
 from prototxt_net.file import NetFile
@@ -13,7 +13,6 @@ from prototxt_net.finding import Finding, Fix
 from prototxt_net.message import Entry
 from prototxt_net.words import count
 from prototxt_server.rules.base import Example, Rule, rule
-from prototxt_server.rules.editing import delete
 from prototxt_server.rules.example_nets import IMAGE
 from prototxt_server.rules.sch.convert import v1_to_v2
 from prototxt_server.rules.sch.convert_v0 import v0_to_v2
@@ -275,7 +274,7 @@ class InputField(Rule):
         if all(entry.value in made for _, entry in inputs):
             message += "A layer below makes the blob: delete `input`."
             nodes = {base + entry.node.start: base + entry.node.end for base, entry in inputs}
-            fix = Fix("safe", "Delete `input`", tuple(delete(text, start, end) for start, end in nodes.items()))
+            fix = Fix("safe", "Delete `input`", tuple(field_removal(text, start, end) for start, end in nodes.items()))
         else:
             message += "Write an Input layer with a shape."
         base, entry = inputs[0]
@@ -301,7 +300,7 @@ class InputField(Rule):
         else:
             edits = [Edit(base + first.start, base + first.end, block)]
             nodes = nodes[1:]
-        edits += [delete(text, base + node.start, base + node.end) for base, node in nodes]
+        edits += [field_removal(text, base + node.start, base + node.end) for base, node in nodes]
         return Fix("safe", "Write the Input layer", tuple(edits))
 
     def _shapes(self, analysis: Analysis, count: int) -> list[str] | None:

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prototxt_grammar.edits import Edit, indent_of, newline_of
+from prototxt_grammar.edits import Edit, field_removal, indent_of, newline_of
 from prototxt_grammar.tree import Field, Message
 from prototxt_net.finding import Fix, Problem
 from prototxt_net.net import Node
 from prototxt_server.rules.base import Example, ProblemRule, rule
-from prototxt_server.rules.editing import delete
 from prototxt_server.rules.example_nets import CONV, IMAGE
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ layer {
         first = fields[0]
         pad = newline_of(text) + indent_of(text, base + first.start)
         edits = [Edit(base + first.start, base + first.end, pad.join(blocks))]
-        edits += [delete(text, base + field.start, base + field.end) for field in fields[1:]]
+        edits += [field_removal(text, base + field.start, base + field.end) for field in fields[1:]]
         return Fix("safe", "Write `param` blocks", tuple(edits)) if blocks else None
 
 

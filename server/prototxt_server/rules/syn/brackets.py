@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from prototxt_grammar.edits import Edit, indent_of, line_start, newline_of
+from prototxt_grammar.edits import Edit, field_removal, indent_of, line_start, newline_of
 from prototxt_grammar.tree import SyntaxProblem
 from prototxt_net.finding import Fix
 from prototxt_server.rules.base import Example, rule
-from prototxt_server.rules.editing import delete
 from prototxt_server.rules.example_nets import CONV, IMAGE
 from prototxt_server.rules.syn.base import SyntaxRule
 
@@ -116,4 +115,4 @@ class StrayClose(SyntaxRule):
         """Delete it, with its line when it stands alone."""
         text = analysis.tree.text
         start, end = base + problem.start, base + problem.end
-        return Fix("unsafe", f"Delete the `{text[start:end]}`", (delete(text, start, end),))
+        return Fix("unsafe", f"Delete the `{text[start:end]}`", (field_removal(text, start, end),))

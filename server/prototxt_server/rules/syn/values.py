@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prototxt_grammar.edits import Edit
+from prototxt_grammar.edits import Edit, field_removal
 from prototxt_grammar.tree import Field, Message
 from prototxt_net.finding import Fix, Problem
 from prototxt_net.net import Node
 from prototxt_server.rules.base import Example, ProblemRule, rule
-from prototxt_server.rules.editing import delete
 from prototxt_server.rules.example_nets import CONV, IMAGE
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ layer {
         a, b = first.value, second.value
         if not isinstance(a, Message) or not isinstance(b, Message):
             same = text[base + first.start : base + first.end] == text[base + second.start : base + second.end]
-            gone = delete(text, base + second.start, base + second.end)
+            gone = field_removal(text, base + second.start, base + second.end)
             return Fix("safe", f"Delete the second `{second.name}`", (gone,)) if same else None
         if {f.name for f in a.fields} & {f.name for f in b.fields} or not a.closed or not b.closed or not b.fields:
             return None
@@ -121,5 +120,5 @@ layer {
             joint = f"\n{blanks}" if not blanks.strip() and "\n" in text[base + a.start : base + a.end] else " "
         else:
             at, joint = base + a.start + 1, " "
-        edits = (Edit(at, at, joint + moved), delete(text, base + second.start, base + second.end))
+        edits = (Edit(at, at, joint + moved), field_removal(text, base + second.start, base + second.end))
         return Fix("safe", f"Combine the two `{second.name}`", edits)

@@ -53,7 +53,7 @@ export function story(name, options, steps) {
       } catch (error) {
         broken = true;
         await picture('FAILED-');
-        error.message += `\n--- log of the extension ---\n${v.log(CHANNEL).slice(-4000)}`;
+        console.log(`--- log of the extension, when "${title}" failed ---\n${v.log(CHANNEL).slice(-4000)}`);
         throw error;
       }
     });

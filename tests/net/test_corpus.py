@@ -29,7 +29,7 @@ from prototxt_server.engine import analyze
 from prototxt_server.linked import Reader, analyze_linked
 
 sys.path.insert(0, str(Path(__file__).parent))
-from test_oracle import INIT, NOT_ABOUT_THE_NET, OTHER_BUILDS, faked_shapes, nets, records
+from test_oracle import INIT, NOT_ABOUT_THE_NET, OTHER_BUILDS, dialect_of, faked_shapes, nets, records
 
 ROOT = Path(__file__).parents[2]
 LISTED = re.compile(r"^\| `(?P<file>[^`:]+):(?P<row>\d+)` \| (?P<code>[A-Z]{3}?\w+) \|", re.MULTILINE)
@@ -117,7 +117,7 @@ def test_small_nets_and_faults_as_caffe_judges_them(shared: Path) -> None:
             if bool(found := aborts(text, "bvlc", phase, {})) == answer["ok"]:
                 wrong.append(f"{path.stem} {phase}: {found}, Caffe: {answer['error']}")
     for record in records(shared / "oracle" / "forks" / "probes.jsonl"):
-        dialect, case = record["dialect"], record["case"]
+        dialect, case = dialect_of(record), record["case"]
         loads = record["ok"] or record["error"]["stage"] in ("forward", "backward")
         if (dialect, case) not in OTHER_BUILDS and bool(aborts(record["text"], dialect, record["phase"], {})) == loads:
             wrong.append(f"{dialect} {case}: Caffe: {record['error']}")

@@ -50,7 +50,7 @@ def gather(analysis: Analysis, reader: Reader, named: Named = NOTHING) -> Linked
     if analysis.file.kind != "net":
         return None
     found = Linked(
-        solvers=_solvers(analysis, reader) if _asks_for_solver(analysis) else (),
+        solvers=solvers(analysis, reader) if _asks_for_solver(analysis) else (),
         twin=_twin(analysis, reader, named.twin),
         lists=_lists(path, analysis.nets, reader),
         missing=_missing_of_net(analysis, reader),
@@ -89,7 +89,7 @@ def _asks_for_solver(analysis: Analysis) -> bool:
     return False
 
 
-def _solvers(analysis: Analysis, reader: Reader) -> tuple[Analysis, ...]:
+def solvers(analysis: Analysis, reader: Reader) -> tuple[Analysis, ...]:
     """Those in the net's folder that name the net."""
     path = analysis.source.path
     folder, own = dirname(path), basename(path)

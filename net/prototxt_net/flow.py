@@ -29,6 +29,7 @@ _FAMILIES: dict[str, Family] = {
     "nvidia-0.15": "N15",
     "nvidia-0.16": "N16",
     "nvidia-0.17": "N16",
+    "jacinto-0.17": "N16",
     "intel": "I",
     "segnet": "SG",
     "segnet-cudnn5": "SG",
@@ -40,7 +41,8 @@ _FAMILIES: dict[str, Family] = {
 def family(dialect: str) -> Family:
     """The group of forks whose batch normalisation works alike.
 
-    B: BVLC since 2016-09. B0: BVLC before 2016-08-29. S: SSD. N15, N16: NVIDIA 0.14/0.15 and 0.16/0.17. I: Intel.
+    B: BVLC since 2016-09. B0: BVLC before 2016-08-29. S: SSD. N15, N16: NVIDIA 0.14/0.15 and 0.16/0.17 (with
+    Jacinto's). I: Intel.
     SG: SegNet's `BN`. YX: yjxiong's and PSPNet's `BN`. P: BVLC's layer in a fork of unknown age, of which only what
     never changed is claimed.
     """

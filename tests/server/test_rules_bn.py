@@ -82,7 +82,7 @@ FAMILIES = {
     ),
     "a frozen part without the flag": (
         trained(conv_lines=(LOCKED,), scale_lines=(LOCKED, LOCKED)),
-        {"bvlc": {"FRZ001": "warning"}, "ssd": {"FRZ001": "warning"}, "nvidia-0.17": {}},
+        {"bvlc": {"FRZ001": "warning"}, "ssd": {"FRZ001": "warning"}, "nvidia-0.17": {"FRZ001": "warning"}},
     ),
     "a frozen part with the flag": (
         trained(TRUE, conv_lines=(LOCKED,), scale_lines=(LOCKED, LOCKED)),
@@ -129,6 +129,10 @@ SILENT = {
     + layer("Scale", "s", "conv1", "conv1")
     + layer("Bias", "b", "conv1", "conv1")
     + _head("conv1"),
+    "a Scale without bias in front of a convolution that has one": CHAIN
+    + layer("Scale", "s", "conv1", "conv1")
+    + conv("conv2", "conv1", bias=True)
+    + _head("conv2"),
     "a Scale with two bottoms along axis 0, as in squeeze-and-excitation": (
         data()
         + conv("a", "data")
@@ -151,6 +155,18 @@ SILENT = {
         + _head("sum")
     ),
 }
+
+
+MASKED = [STAT] * 5
+FROZEN_NVIDIA = trained(
+    *MASKED, "batch_norm_param { scale_filler { value: 1 } }", conv_lines=(LOCKED,), scale_lines=(LOCKED, LOCKED)
+)
+
+
+def test_where_no_backward_runs_the_overwritten_input_does_no_harm() -> None:
+    """An error would be false: nothing in front of the layer trains, and none of its own blobs does."""
+    assert "BN032" not in found(FROZEN_NVIDIA, "nvidia-0.15")
+    assert found(FROZEN_NVIDIA.replace(LOCKED, "", 1), "nvidia-0.15")["BN032"] == "error"
 
 
 @pytest.mark.parametrize("name", SILENT, ids=str)
@@ -230,3 +246,58 @@ def test_the_whole_cure_of_the_founding_chain() -> None:
 def test_a_half_typed_scale_has_no_top_yet() -> None:
     text = data() + bn("bn1", "data", top="bn1") + 'layer { name: "s" type: "Scale" bottom: "bn1" }\n'
     assert "BN028" in found(text, "nvidia-0.15")
+
+
+def _advice(text: str, dialect: str, code: str) -> tuple[str, str]:
+    """The last sentence of a rule's message, and what its fix says."""
+    findings = analyze(Source(text), Settings(dialect=dialect)).findings
+    finding = next(f for f in findings if f.code == code)
+    return finding.message.rpartition(". ")[2], finding.fix.message if finding.fix else ""
+
+
+BY_PHASE = "Write `phase: TEST` in the layer and lr_mult: 0 for each of its blobs."
+TRAINED_FIRST = (
+    data() + conv("conv0", "data") + relu("r0", "conv0") + conv("conv1", "conv0", LOCKED) + bn("bn1", "conv1")
+    + scale("scale1", "conv1", LOCKED, LOCKED) + relu("r1", "conv1") + _head("conv1")
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "advice", "cure"),
+    [
+        (trained(TRUE), "BN030", "Delete the line.", ""),
+        (
+            trained(TRUE, conv_lines=(LOCKED,), scale_lines=(LOCKED, LOCKED)),
+            "BN030", BY_PHASE, "Freeze it by `phase: TEST`",
+        ),
+        (
+            trained(conv_lines=(LOCKED,), scale_lines=(LOCKED, LOCKED)),
+            "FRZ001", BY_PHASE, "Freeze it by `phase: TEST`",
+        ),
+        (
+            TRAINED_FIRST,
+            "FRZ001", "It cannot be frozen while layers in front of it train: freeze those too.", "",
+        ),
+        (
+            data() + conv("conv1", "data", LOCKED) + bn("bn1", "conv1", "batch_norm_param { scale_bias: true }")
+            + relu("r", "conv1") + _head("conv1"),
+            "FRZ001",
+            "Its own gamma and beta train in any case: make BatchNorm and Scale two layers, and write `phase: TEST` "
+            "and lr_mult: 0 in the BatchNorm.",
+            "",
+        ),
+    ],
+)  # fmt: skip
+def test_what_freezes_where_the_phase_alone_decides(text: str, code: str, advice: str, cure: str) -> None:
+    """A layer that believes to be in TEST has no right backward, so that is advised only where none runs."""
+    assert _advice(text, "nvidia-0.17", code) == (advice, cure)
+
+
+@pytest.mark.parametrize(
+    ("filler", "said"),
+    [("{ }", "a filler without a value"), ('{ type: "constant" value: 0 }', "this filler")],
+)
+def test_a_filler_is_called_what_it_is(filler: str, said: str) -> None:
+    text = CHAIN + scale("s", "conv1", param=f"bias_term: true filler {filler}") + relu("r", "conv1") + _head("conv1")
+    messages = [f.message for f in analyze(Source(text), Settings(dialect="bvlc")).findings if f.code == "BN022"]
+    assert [message.startswith(f"'s': {said} starts gamma at 0") for message in messages] == [True]

@@ -31,6 +31,9 @@ PROB = layer("Softmax", "prob", "fc", "prob")
         pytest.param(FC + loss("fc") + layer("Accuracy", "a", "fc label", "a", "loss_weight: 0"), id="weight 0"),
         pytest.param(image() + layer("Softmax", "p", "data", "p", "softmax_param { axis: 1 }"), id="the channels"),
         pytest.param(FC + loss("fc") + layer("Silence", "s", "data", ""), id="silence"),
+        pytest.param(
+            FC + layer("ReLU", "r", "fc", "fc", "relu_param { negative_slope: 0.1 }") + loss("fc"), id="a leaky relu"
+        ),
     ],
 )
 def test_what_is_right(text: str) -> None:

@@ -10,9 +10,9 @@ from prototxt_net.finding import Finding
 from prototxt_net.flow import dialects_of, trainable
 from prototxt_net.net import Node, PhaseNet
 from prototxt_server.rules.base import Example, Rule, rule
+from prototxt_server.rules.bn.by_phase import FLAG, by_phase
 from prototxt_server.rules.bn.edits import drop, fix
-from prototxt_server.rules.bn.global_stats import FLAG
-from prototxt_server.rules.bn.nets import block, image, trained
+from prototxt_server.rules.bn.nets import STAT, block, image, trained
 from prototxt_server.rules.bn.pick import flagged
 
 if TYPE_CHECKING:
@@ -33,8 +33,9 @@ class FlagIgnored(Rule):
     statistics. `false` in a net that trains and tests is a hint: the phase does what was wanted.
 
     ## Fix safety
-    Safe where the flag repeats what the phase gives anyway; elsewhere none: deleting the line would hide the wish, and
-    this Caffe has no field that fulfils it.
+    Safe where the flag repeats what the phase gives anyway. In a frozen part the layer can be told that it is in TEST
+    (`phase: TEST` is a field of every layer), which is unsafe: it is right only while nothing in front of the layer
+    trains and none of its own blobs does. Elsewhere none: this Caffe has no field that fulfils the wish.
     """
 
     code = "BN030"
@@ -52,7 +53,11 @@ class FlagIgnored(Rule):
     )
     BAD = (
         Example(trained(_TRUE), dialect="nvidia-0.16"),
-        Example(trained(_TRUE, conv_lines=(_LOCKED,), scale_lines=(_LOCKED, _LOCKED)), dialect="nvidia-0.17"),
+        Example(
+            trained(_TRUE, conv_lines=(_LOCKED,), scale_lines=(_LOCKED, _LOCKED)),
+            dialect="nvidia-0.17",
+            fixed=trained(STAT, STAT, STAT, "phase: TEST", conv_lines=(_LOCKED,), scale_lines=(_LOCKED, _LOCKED)),
+        ),
         Example(image() + block(_TRUE), dialect="nvidia-0.17", phase="TEST", fixed=image() + block()),
     )
 
@@ -84,15 +89,18 @@ class FlagIgnored(Rule):
         # Beside a TRAIN net, `false` is a habit (NVIDIA's own recipes have it), and what happens is what is wanted.
         habit = not flag and len(against) < len(places)
         kept = "use batch statistics and overwrite the stored ones" if flag else "use the stored statistics"
-        advice = "Write `phase: TEST` in the layer to use the stored ones." if flag else "Delete it."
-        then = f"in {' and '.join(against)} it goes on to {kept}"
-        if flag and trainable(net) and any(behind_frozen_layer(n, at) for n, at in places):
-            then += ", although everything around it is frozen"
+        then, advice, cure = f"in {' and '.join(against)} it goes on to {kept}", "Delete the line.", None
+        if flag and trainable(net):
+            stuck = next(((n, at) for n, at in places if behind_frozen_layer(n, at)), None)
+            if stuck is not None:
+                then += ", although everything around it is frozen"
+                advice, cure = by_phase(*stuck)
         return self.at(
             node,
             f"'{node.name}': {net.dialect} decides by the phase alone and does not read use_global_stats: "
-            f"{str(flag).lower()}; {then}" + (", as it should. Delete the line." if habit else f". {advice}"),
+            f"{str(flag).lower()}; {then}{', as it should' if habit else ''}. {advice}",
             FLAG,
             severity="hint" if habit else "warning",
             phases=tuple(against),
+            fix=cure,
         )

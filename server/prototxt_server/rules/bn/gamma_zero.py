@@ -121,7 +121,7 @@ class GammaZeroDefault(Rule):
             return "hint", ": the branch that it ends starts switched off, which may be meant."
         if end == "dead":
             return "error", ". The ReLU behind it then blocks all gradients: no layer up to this one can ever learn."
-        return "warning", " at the start."
+        return "warning", ", until gamma has moved."
 
     @staticmethod
     def _fix(net: PhaseNet, node: Node, path: str, written: bool) -> Fix | None:

@@ -20,6 +20,7 @@ from prototxt_net.finding import Finding
 from prototxt_net.flow import any_frozen, dialects_of, meant_frozen, trainable
 from prototxt_net.net import Node, PhaseNet
 from prototxt_server.rules.base import Example, Rule, related, rule
+from prototxt_server.rules.bn.by_phase import FLAG
 from prototxt_server.rules.bn.edits import drop, fix, put
 from prototxt_server.rules.bn.nets import block, bn, conv, data, image, ip, loss, relu, scale, trained
 from prototxt_server.rules.bn.pick import flagged
@@ -27,7 +28,6 @@ from prototxt_server.rules.bn.pick import flagged
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
 
-FLAG = "batch_norm_param.use_global_stats"
 _TRUE = "batch_norm_param { use_global_stats: true }"
 _FALSE = "batch_norm_param { use_global_stats: false }"
 _LOCKED = "param { lr_mult: 0 decay_mult: 0 }"
@@ -48,6 +48,11 @@ class TrainGlobalStats(Rule):
     are empty, and Caffe multiplies the input by 1/sqrt(eps), which is 316 for the default eps, in every such layer: the
     loss saturates at 87.3365. Behind pretrained layers the flag is right only where the Scale is frozen as well.
 
+    ## In other Caffes
+    NVIDIA's 0.16 and 0.17 do not read the flag, and neither do 0.14 and 0.15 with cuDNN: BN030. 0.15 with
+    `engine: CAFFE` reads it, but computes the gradient as if the statistics were the batch's (measured), so there it is
+    wrong even with good statistics.
+
     ## Fix safety
     Unsafe: the layer computes something else afterwards, which is the point.
     """
@@ -55,7 +60,7 @@ class TrainGlobalStats(Rule):
     code = "BN010"
     name = "bn-train-global-stats"
     severity = "warning"
-    dialects = dialects_of("B", "B0", "S", "I", "P")
+    dialects = dialects_of("B", "B0", "S", "I", "P", "N15")
     fix_safety = "unsafe"
     GOOD = (
         Example(trained()),
@@ -70,6 +75,10 @@ class TrainGlobalStats(Rule):
             dialect="ssd",
         ),
         Example(trained("batch_norm_param { use_global_stats: true eps: 0.001 }", conv_lines=(_LOCKED,))),
+        Example(
+            trained("batch_norm_param { use_global_stats: true engine: CAFFE scale_filler { value: 1 } }"),
+            dialect="nvidia-0.15",
+        ),
     )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
@@ -82,12 +91,15 @@ class TrainGlobalStats(Rule):
             partner = partners(net)[node]
             if partner is not None and meant_frozen(net, partner):
                 continue
+            if norm_family(node, net.dialect) == "N15":
+                cure = "Remove the flag: with it, this Caffe's gradient is wrong even if the statistics are good."
+            else:
+                cure = "Remove the flag; if the statistics come from pretrained weights, freeze the Scale too."
             yield self.at(
                 node,
                 f"'{node.name}' normalises with stored statistics while it trains, so they never update. From scratch "
                 f"they are empty and the layer multiplies its input by 1/sqrt(eps) ({EMPTY_GAIN:.0f} by default): the "
-                "loss saturates at 87.3365. Remove the flag; if the statistics come from pretrained weights, freeze "
-                "the Scale too.",
+                f"loss saturates at 87.3365. {cure}",
                 FLAG,
                 fix=fix("unsafe", "Delete use_global_stats", drop(net.file, node, FLAG)),
             )

@@ -145,8 +145,10 @@ class FractionRange(LayerRule):
 
     ## Why is this bad?
     The number is the weight of the OLD average; 0.999 is the default. Frameworks that name the weight of the new value
-    write 0.1 or 0.01 for what is 0.9 or 0.99 here. Below 0 or above 1 the averages diverge. With 1 BVLC takes the plain
-    average of all batches, while forks without its bias correction never update at all.
+    write 0.1 or 0.01 for what is 0.9 or 0.99 here. Below 0 or above 1 what is stored is no average at all. With 1
+    BVLC's Caffe takes the plain average of all batches, because it divides by the sum of the weights. NVIDIA's 0.16
+    and 0.17 (and 0.15 with `engine: CAFFE`) take the first batch as it is and then never change it; NVIDIA's 0.15 with
+    cuDNN and the `BN` of yjxiong and PSPNet stay at the 0 that they start from.
 
     ## Fix safety
     Unsafe: the stored statistics change.
@@ -177,12 +179,14 @@ class FractionRange(LayerRule):
             severity: Severity = "warning"
             new = ""
             if value < 0 or value > 1:
-                why = "the averages diverge. Write a number between 0 and 1, such as 0.999"
+                why = (
+                    "the weight of the old value must lie between 0 and 1, or nothing stored is an average. Write 0.999"
+                )
             elif value == 1:
                 never = own in ("N15", "N16", "YX")
                 severity = "warning" if never else "info"
                 why = (
-                    "the stored statistics never change. Write a number below 1, such as 0.999"
+                    "the stored statistics never follow the data. Write a number below 1, such as 0.999"
                     if never
                     else "the stored statistics are the plain average over all batches"
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prototxt_grammar.edits import Edit
+from prototxt_net.backward import backward
 from prototxt_net.batchnorm import affine, engine, fields, gamma_starts_at_zero, norm_family, norms
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.flow import dialects_of, trainable
@@ -88,13 +89,13 @@ class InPlaceCudnn(Rule):
     )  # fmt: skip
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
-        """Nets that train; the fix follows the blob through the whole file."""
+        """Layers whose backward runs; the fix follows the blob through the whole file."""
         if net.phase != "TRAIN" or not trainable(net):
             return
         for node in norms(net):
             if norm_family(node, net.dialect) not in ("N15", "YX") or engine(node) == "CAFFE":
                 continue
-            if not (node.in_place and node.in_place[0]) or fields(node).get("frozen"):
+            if not (node.in_place and node.in_place[0]) or node not in backward(net).layers:
                 continue
             edits = own_top(net.file, node.layer, 0)
             yield self.at(

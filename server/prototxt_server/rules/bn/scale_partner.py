@@ -14,6 +14,7 @@ from prototxt_net.net import Node, PhaseNet
 from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.bn.edits import fix, put
 from prototxt_server.rules.bn.nets import block, bn, conv, data, image, ip, layer, loss, relu, scale, trained
+from prototxt_server.rules.bn.placement import MESSAGES
 from prototxt_server.rules.editing import string_edit
 
 NON_LINEAR = frozenset(
@@ -24,7 +25,7 @@ _NEEDS_AFFINE = (NON_LINEAR - {"Power"}) | {"Pooling", "Eltwise"}
 
 def _plain(node: Node, net: PhaseNet) -> bool:
     """Whether the layer only standardises in this dialect."""
-    return norm_family(node, net.dialect) in ("B", "B0", "S", "P", "N16") and not affine(node, net.dialect)
+    return norm_family(node, net.dialect) in ("B", "B0", "S", "P", "N16", "I") and not affine(node, net.dialect)
 
 
 def _unpaired(net: PhaseNet) -> list[Node]:
@@ -35,6 +36,12 @@ def _unpaired(net: PhaseNet) -> list[Node]:
 @mark
 def _no_beta(definition: LayerDef) -> bool:
     return definition.type == "Scale" and not definition.bound.sub("scale_param").get("bias_term")
+
+
+def _absorbs(reader: Node) -> bool:
+    """Whether the layer's own bias can be what the missing beta would have been."""
+    name = MESSAGES.get(reader.type, "")
+    return bool(name) and bool(reader.param(name).get("bias_term"))
 
 
 def _readers(node: Node) -> list[Node]:
@@ -73,7 +80,7 @@ class WithoutScale(Rule):
     code = "BN020"
     name = "bn-without-scale"
     severity = "warning"
-    dialects = dialects_of("B", "B0", "S", "P", "N16", "SG", "YX")
+    dialects = dialects_of("B", "B0", "S", "P", "N16", "I", "SG", "YX")
     fix_safety = "unsafe"
     _NO_SCALE = data() + conv("conv1", "data") + bn("bn1", "conv1") + relu("relu1", "conv1")
     _POOL = layer("Pooling", "pool1", "bn1", "pool1", "pooling_param { pool: MAX kernel_size: 2 stride: 2 }")
@@ -154,7 +161,8 @@ class ScaleNoBias(Rule):
 
     ## Why is this bad?
     Without beta the mean of every channel stays 0: a ReLU behind it always cuts at the channel's mean, and nothing can
-    learn to shift that.
+    learn to shift that. A Bias layer behind the Scale does the same as its bias, and a convolution with a bias that
+    reads it directly makes up for it; nothing is reported there.
 
     ## Fix safety
     Unsafe: the layer gets a second blob, which stored weights do not have.
@@ -163,13 +171,14 @@ class ScaleNoBias(Rule):
     code = "BN021"
     name = "scale-no-bias-after-bn"
     severity = "warning"
-    dialects = dialects_of("B", "B0", "S", "P", "N16")
+    dialects = dialects_of("B", "B0", "S", "P", "N16", "I")
     fix_safety = "unsafe"
     _START = data() + conv("conv1", "data") + bn("bn1", "conv1")
     _END = relu("relu1", "conv1") + ip("fc", "conv1") + loss("fc")
     GOOD = (
         Example(trained()),
         Example(_START + layer("Scale", "scale1", "conv1", "conv1") + layer("Bias", "bias1", "conv1", "conv1") + _END),
+        Example(_START + layer("Scale", "scale1", "conv1", "conv1") + ip("fc", "conv1") + loss("fc")),
     )
     BAD = (
         Example(_START + scale("scale1", "conv1", param="bias_term: false") + _END, fixed=trained()),
@@ -183,7 +192,8 @@ class ScaleNoBias(Rule):
         for node, partner in partners(net).items() if bare else ():
             if partner is None or partner not in bare or not _plain(node, net):
                 continue
-            if any(reader.type == "Bias" for reader in _readers(partner)):
+            readers = _readers(partner)
+            if any(reader.type == "Bias" for reader in readers) or (readers and all(map(_absorbs, readers))):
                 continue
             yield self.at(
                 partner,
@@ -211,7 +221,7 @@ class ScaleNotAdjacent(Rule):
     code = "BN025"
     name = "scale-not-adjacent"
     severity = "warning"
-    dialects = dialects_of("B", "B0", "S", "P")
+    dialects = dialects_of("B", "B0", "S", "P", "N16", "I")
     fix_safety = "unsafe"
     _LATE = data() + conv("conv1", "data") + bn("bn1", "conv1") + relu("relu1", "conv1") + scale("scale1", "conv1")
     GOOD = (Example(trained()),)

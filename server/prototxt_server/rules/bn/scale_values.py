@@ -104,10 +104,11 @@ class ScaleZeroFiller(Rule):
                 continue
             end = fate(net, node.tops[0]) if node.tops else "alive"
             severity, then = _verdict(end, trainable(net) and not frozen(net, node))
+            what = "this filler" if param.sub("filler").has("value") else "a filler without a value"
             yield self.at(
                 node,
-                f"'{node.name}': a filler without a value starts gamma at 0 (no filler at all would start it at 1), "
-                f"so the layer outputs a constant{then} Write value: 1.",
+                f"'{node.name}': {what} starts gamma at 0 (no filler at all would start it at 1), so the layer outputs "
+                f"a constant{then} Write value: 1.",
                 "scale_param.filler",
                 severity=severity,
                 fix=fix("unsafe", "Start gamma at 1", put(net.file, node, "scale_param.filler.value", "1")),

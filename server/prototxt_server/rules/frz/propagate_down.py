@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from prototxt_net.backward import backward
 from prototxt_net.batchnorm import masks_statistics, norm_family, norms
 from prototxt_net.finding import Finding, Fix, Problem
-from prototxt_net.flow import any_frozen, dialects_of, lr, trainable, upstream, weights
+from prototxt_net.flow import any_frozen, dialects_of, lr, trainable, upstream
 from prototxt_net.layers.base import entry_of
 from prototxt_net.net import Blob, Node, PhaseNet
 from prototxt_server.rules.base import Example, ProblemRule, Rule, related, rule
+from prototxt_server.rules.bn.by_phase import above_what_trains
 from prototxt_server.rules.bn.edits import fix, set_params
 from prototxt_server.rules.bn.nets import STAT, bn, conv, data, ip, layer, loss, relu, scale, trained
 from prototxt_server.rules.editing import delete_entry, insert_after, value_edit
@@ -232,12 +233,7 @@ class FrozenBackpropCost(Rule):
         """One finding for the whole frozen part."""
         if net.phase != "TRAIN" or not trainable(net) or not any_frozen(net):
             return
-        trains: set[Blob] = set()
-        for node in net.nodes:
-            own = any(lr(net, node, i) != 0 for i in weights(node))
-            unknown = entry_of(node.layer.definition.type, net.dialect) is None
-            if own or unknown or any(blob in trains for blob in node.bottoms if blob is not None):
-                trains.update(node.tops)
+        trains = above_what_trains(net)
         open_ = [
             node
             for node in norms(net)

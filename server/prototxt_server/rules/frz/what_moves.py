@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prototxt_net.backward import backward
-from prototxt_net.batchnorm import BVLC_LIKE, behind_frozen_layer, mode, norm_family, norms
+from prototxt_net.batchnorm import behind_frozen_layer, fields, mode, norms
 from prototxt_net.finding import Finding
 from prototxt_net.flow import WEIGHTED, any_frozen, carries_loss, dialects_of, frozen, is_loss, lr, trainable, weights
 from prototxt_net.layers.base import entry_of
 from prototxt_net.net import Node, PhaseNet
 from prototxt_server.rules.base import Example, Rule, rule
+from prototxt_server.rules.bn.by_phase import FLAG, by_phase
 from prototxt_server.rules.bn.edits import add_params, fix, put, set_params
 from prototxt_server.rules.bn.nets import STAT, bn, conv, data, ip, loss, relu, trained
 
-FLAG = "batch_norm_param.use_global_stats"
 LOCKED = "param { lr_mult: 0 decay_mult: 0 }"
 _TRUE = "batch_norm_param { use_global_stats: true }"
 _FROZEN_BLOCK = {"conv_lines": (LOCKED,), "scale_lines": (LOCKED, LOCKED)}
@@ -32,6 +32,13 @@ class FrozenBatchNormDrifts(Rule):
     with each batch, so the frozen branch computes something else for the same image in every batch, and it overwrites
     the stored mean and variance, of which half is forgotten after about 700 iterations: test accuracy drifts away.
 
+    ## In other Caffes
+    BVLC's, SSD's and Intel's read `use_global_stats: true`. NVIDIA's 0.16 and 0.17, and 0.14 and 0.15 with cuDNN, do
+    not: there the layer itself is told that it is in TEST (`phase: TEST`, a field of every layer), and all its blobs
+    get lr_mult 0, so that no backward is asked of it (read in source, not tried). The gamma and beta that NVIDIA's
+    0.16 has with `scale_bias` cannot be frozen at all. PSPNet's and yjxiong's `BN` has `frozen: true`; SegNet's keeps
+    no statistics that could drift.
+
     ## Fix safety
     Unsafe: results change, which is the point. From scratch there are no statistics to keep: then do not freeze.
     """
@@ -39,7 +46,7 @@ class FrozenBatchNormDrifts(Rule):
     code = "FRZ001"
     name = "frozen-bn-drifts"
     severity = "warning"
-    dialects = dialects_of("B", "B0", "S", "I", "P")
+    dialects = dialects_of("B", "B0", "S", "I", "P", "N15", "N16")
     fix_safety = "unsafe"
     GOOD = (
         Example(trained(_TRUE, **_FROZEN_BLOCK)),
@@ -54,6 +61,11 @@ class FrozenBatchNormDrifts(Rule):
             fixed=trained(STAT, STAT, STAT, _TRUE, **_FROZEN_BLOCK),
         ),
         Example(trained(conv_lines=(LOCKED, DOWN), scale_lines=(LOCKED, DOWN))),
+        Example(
+            trained(**_FROZEN_BLOCK),
+            dialect="nvidia-0.17",
+            fixed=trained(STAT, STAT, STAT, "phase: TEST", **_FROZEN_BLOCK),
+        ),
         Example(
             data()
             + conv("conv1", "data", LOCKED, DOWN)
@@ -71,21 +83,27 @@ class FrozenBatchNormDrifts(Rule):
     )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
-        """BatchNorms whose flag this Caffe would read."""
+        """BatchNorms in TRAIN mode; what would stop them differs from Caffe to Caffe. BN030 speaks of a flag."""
         if net.phase != "TRAIN" or not trainable(net) or not any_frozen(net):
             return
         for node in norms(net):
-            if norm_family(node, net.dialect) not in BVLC_LIKE or not mode(net, node).batch:
+            found = mode(net, node)
+            if node.type != "BatchNorm" or not found.batch or not behind_frozen_layer(net, node):
                 continue
-            if not behind_frozen_layer(net, node):
+            if found.reads_flag:
+                advice = "Set use_global_stats: true."
+                cure = fix("unsafe", "Set use_global_stats: true", put(net.file, node, FLAG, "true"))
+            elif fields(node).get("use_global_stats"):
                 continue
+            else:
+                advice, cure = by_phase(net, node)
             yield self.at(
                 node,
                 f"everything around '{node.name}' is frozen, but it still normalises with each batch and overwrites "
                 "the stored mean and variance (half forgotten after about 700 iterations): the frozen branch's "
-                "outputs and the test accuracy drift. Set use_global_stats: true.",
+                f"outputs and the test accuracy drift. {advice}",
                 FLAG,
-                fix=fix("unsafe", "Set use_global_stats: true", put(net.file, node, FLAG, "true")),
+                fix=cure,
             )
 
 

@@ -249,7 +249,8 @@ class LargeBias(Rule):
             yield self.at(
                 node,
                 f"'{node.name}': the bias starts at {value:g}, so its units start "
-                f"{'dead' if act == 'ReLU' and value < 0 else 'saturated' if act != 'ReLU' else 'far from 0'}.",
+                f"{'dead' if act == 'ReLU' and value < 0 else 'saturated' if act != 'ReLU' else 'far from 0'}. Start "
+                "it at 0, unless that is meant.",
                 path,
                 fix=fix("unsafe", "Start at 0", put(net.file, node, f"{path}.value", "0")),
             )

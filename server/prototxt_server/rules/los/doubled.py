@@ -22,6 +22,10 @@ class _ActivationBeforeLoss(Rule):
     severity = "warning"
     fix_safety = "unsafe"
 
+    def takes(self, above: Node) -> bool:
+        """Whether the layer is such an activation."""
+        return above.type == self.activation
+
     def words(self, loss: Node, above: Node) -> str:
         """The message."""
         raise NotImplementedError
@@ -30,7 +34,7 @@ class _ActivationBeforeLoss(Rule):
         """One finding a loss."""
         for node in net.by_type.get(self.loss, ()):
             above = _producer(node)
-            if above is not None and above.type == self.activation and above.bottoms and above.bottoms[0] is not None:
+            if above is not None and self.takes(above) and above.bottoms and above.bottoms[0] is not None:
                 notes = (related(above, f"'{above.name}' is applied here", "type"),)
                 yield self.at(node, self.words(node, above), "bottom", related=notes, fix=_relink(node, above))
 
@@ -86,9 +90,8 @@ class DoubleSoftmax(_ActivationBeforeLoss):
     def words(self, loss: Node, above: Node) -> str:
         """The message."""
         return (
-            f"'{loss.name}' applies softmax itself; '{above.name}' before it flattens the scores, so the loss "
-            "stays near "
-            "ln K and learning is slow. Feed it the scores."
+            f"'{loss.name}' applies softmax itself; '{above.name}' before it flattens the scores, so the loss stays "
+            "near ln K and learning is slow. Feed it the scores."
         )
 
 
@@ -159,10 +162,13 @@ class ActivationBeforeLoss(_ActivationBeforeLoss):
         Example(LABELLED + SCORE + _RELU.replace('top: "relu"', 'top: "score"') + LOSS),
     )
 
+    def takes(self, above: Node) -> bool:
+        """A ReLU that lets negative values through (`negative_slope`) takes nothing away."""
+        return super().takes(above) and above.param("relu_param").get("negative_slope") == 0
+
     def words(self, loss: Node, above: Node) -> str:
         """The message."""
         return (
             f"'{above.name}' removes all negative scores before '{loss.name}': half of the gradients vanish and a "
-            "class "
-            "can die. Remove it."
+            "class can die. Remove it."
         )

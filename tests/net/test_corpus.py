@@ -103,6 +103,42 @@ def test_no_abort_where_caffe_builds_the_net(shared: Path, file: str) -> None:
     assert wrong == []
 
 
+@pytest.mark.slow
+def test_no_abort_where_some_caffe_builds_the_net_and_nobody_says_which(shared: Path) -> None:
+    """As somebody finds a file: the dialect is chosen by what the file says."""
+    built = {}
+    for file in INIT:
+        for record, text in nets(shared / "oracle" / file, shared / "corpus"):
+            if record["ok"]:
+                built.setdefault((text, record["phase"]), record)
+    assert len(built) == 308
+    wrong = []
+    for (text, phase), record in built.items():
+        found = aborts(text, "auto", phase, faked_shapes(record))
+        wrong += [f"{record.get('file') or record['path']} {phase}: {item}" for item in found]
+    assert wrong == []
+
+
+# Nets of NVIDIA's Caffe that say nothing but what BVLC's reads too, and stops at.
+SAYS_NOTHING_OF_ITS_FORK = {
+    *((f"BatchNorm with {n} param blocks, lr_mult 1", "BN001") for n in (1, 2, 4, 5)),
+    ("BatchNorm on one axis", "BN037"),
+}
+
+
+def test_no_abort_in_small_nets_of_forks_of_which_nobody_says_whose_they_are(shared: Path) -> None:
+    stopped = set()
+    for record in records(shared / "oracle" / "forks" / "probes.jsonl"):
+        if record["ok"] or record["error"]["stage"] in ("forward", "backward"):
+            stopped |= {(record["case"], said[:5]) for said in aborts(record["text"], "auto", record["phase"], {})}
+    for path in sorted((shared / "oracle" / "forks" / "golden").glob("*.json")):
+        answer = json.loads(path.read_text(encoding="utf-8"))
+        if "layers" in answer:
+            text = path.with_suffix(".prototxt").read_text(encoding="utf-8")
+            stopped |= {(path.stem, said[:5]) for said in aborts(text, "auto", answer["phase"], {})}
+    assert stopped == SAYS_NOTHING_OF_ITS_FORK
+
+
 def test_small_nets_and_faults_as_caffe_judges_them(shared: Path) -> None:
     """Random nets with one planted fault each, nets that ask one question each, and probes of the forks."""
     wrong = []

@@ -11,6 +11,7 @@ from prototxt_grammar.line_index import LineIndex
 from prototxt_net.graph import explicit_loss_weight
 from prototxt_net.net import Blob, Node, ParamBlob, PhaseNet
 from prototxt_net.shape import Dim, Shape, product, text
+from prototxt_net.words import visible
 
 
 def describe(net: PhaseNet, filename: str = "") -> dict[str, Any]:
@@ -122,14 +123,15 @@ def describe_text(net: PhaseNet, filename: str = "") -> str:
         tops = [(blob.name + (" *" if node.in_place[i] else ""), text(blob.shape)) for i, blob in enumerate(node.tops)]
         rows.append((*first, *(tops[0] if tops else ("", "")), params, _grouped(macs) if macs != 0 else ""))
         rows.extend(("", "", "", *top, "", "") for top in tops[1:])
+    rows = [tuple(map(visible, row)) for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
     name = net.file.root.get("name") or "a net without a name"
-    head = f"{filename}: {name}" if filename else str(name)
+    head = visible(f"{filename}: {name}" if filename else str(name))
     tail = [
-        f"inputs: {', '.join(inputs(net)) or 'none'}",
-        f"outputs: {', '.join(outputs(net)) or 'none'}",
+        visible(f"inputs: {', '.join(inputs(net)) or 'none'}"),
+        visible(f"outputs: {', '.join(outputs(net)) or 'none'}"),
         f"parameters: {_grouped(num_parameters(net))}   multiply-accumulates: {_grouped(total)}",
     ]
     if any(any(node.in_place) for node in net.nodes):

@@ -44,6 +44,13 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def visible(text: str) -> str:
+    """The text without what would move a terminal's cursor; line breaks become blanks."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c in "\t\r\n" else "\ufffd" for c in text)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known spelling nearest to a word ("" when none is near); letter case alone counts as very near."""
     candidates = list(known)

@@ -68,10 +68,26 @@ def test_a_binary_file_gets_one_finding(lsp: Lsp, tmp_path: Path) -> None:
     assert (done.code, done.err) == (2, "lsp: net.caffemodel: is binary data, not the text of a net\n")
 
 
-def test_what_a_file_says_cannot_steer_the_terminal(lsp: Lsp, tmp_path: Path) -> None:
-    (tmp_path / "net.prototxt").write_bytes(CONTENTS["a terminal's escapes"][0])
-    for format_ in ("full", "concise"):
-        assert b"\x1b" not in lsp("check", "net.prototxt", "--format", format_, cwd=tmp_path).out
+STEERING = """
+layer { name: "d\x1b[2J" type: "Input" top: "d\x1b[2J" input_param { shape { dim: 2 dim: 3 } } }
+layer { name: "i\\n::error::" type: "InnerProduct" bottom: "d\x1b[2J" top: "i\\n::error::" \
+inner_product_param { num_output: 2 } }
+"""
+
+
+@pytest.mark.parametrize("text", [CONTENTS["a terminal's escapes"][0].decode(), STEERING], ids=["broken", "sound"])
+@pytest.mark.parametrize(
+    "command",
+    [*(f"check --format {x}" for x in ("full", "concise", "pylint")), "describe", "dialects", "forward --backward",
+     "forward --format debug-info"],
+)  # fmt: skip
+def test_what_a_file_says_cannot_steer_what_shows_it(lsp: Lsp, command: str, text: str, tmp_path: Path) -> None:
+    """Neither a terminal, by escapes, nor GitHub's log, by lines that begin with `::`."""
+    (tmp_path / "net.prototxt").write_text(text)
+    done = lsp(*command.split(), "net.prototxt", cwd=tmp_path)
+    said = done.out.decode() + done.err
+    assert "\x1b" not in said
+    assert not any(line.lstrip().startswith("::") for line in said.splitlines())
 
 
 # arguments -> the one line that is said

@@ -12,6 +12,7 @@ import click
 
 from prototxt_net.schema.load import DIALECTS
 from prototxt_net.shape import Shape
+from prototxt_net.words import visible
 from prototxt_server import config, files
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.report.record import Layout
@@ -147,7 +148,7 @@ def say(text: str, err: bool = False) -> None:
 
 def complain(message: str) -> None:
     """One line on standard error."""
-    say(f"lsp: {message}", err=True)
+    say(f"lsp: {visible(message)}", err=True)
 
 
 def fail(message: str) -> NoReturn:

@@ -9,6 +9,7 @@ import click
 
 from prototxt_net import dialect as dialects
 from prototxt_net.schema.load import DIALECTS, schema
+from prototxt_net.words import visible
 from prototxt_server.cli.common import read_net, say
 from prototxt_server.engine import analyze
 from prototxt_server.report.record import FileFindings
@@ -48,7 +49,7 @@ def _text(row: dict[str, Any]) -> str:
         why = f"{item['because']} (line {item['row']}{item['more']})"
         grouped.setdefault(why, []).append(item["dialect"])
     lines += [f"  {', '.join(names)}: {why}" for why, names in grouped.items()]
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def _row(path: str, stdin_filename: str | None) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from prototxt_net.finding import SEVERITIES, Finding
+from prototxt_net.words import visible
 from prototxt_server.analysis import Analysis
-from prototxt_server.cli.common import fail, layout, read_net, reading_options, require_net, say, settings_of
+from prototxt_server.cli.common import KIND, fail, layout, read_net, reading_options, require_net, say, settings_of
 from prototxt_server.engine import analyze
 from prototxt_server.report import forward_text, human
 from prototxt_server.report.record import FileFindings, record
@@ -55,6 +56,11 @@ def _named_paths(ctx: click.Context, param: click.Parameter, values: tuple[str, 
     "--strict-fillers", is_flag=True, help="Absent fillers stay constant 0, as in Caffe, instead of being substituted."
 )
 @click.option("--backward", is_flag=True, help="Gradients too, with Caffe's [Backward] numbers.")
+@click.option(
+    "--solver",
+    metavar="FILE",
+    help="The solver at whose rate gradients are judged (default: those beside the net). Implies --backward.",
+)
 @click.option("--tf32", is_flag=True, help="Faster, less exact matrix products on the GPU.")
 @click.option(
     "--format", "format_", type=click.Choice(["text", "json", "debug-info", "html"]), default="text", show_default=True
@@ -83,7 +89,7 @@ def command(net: str, format_: str, **options: Any) -> None:
         data["findings"] = [record(file, finding) for finding in findings]
         say(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
     elif format_ == "debug-info":
-        say("\n".join(lines))
+        say("\n".join(map(visible, lines)))
     elif format_ == "html":
         from prototxt_server.report.forward_html import page
 
@@ -116,6 +122,22 @@ def _refuse(analysis: Analysis, inputs: dict[str, str]) -> None:
             fail(f"--input {blob}={file}: {blob!r} {what}; it is fed with {', '.join(sources) or 'nothing'}")
 
 
+def _solver(options: dict[str, Any]) -> dict[str, Any]:
+    """The solver that --solver names, for the worker. Ends with exit code 2 for a file that is none."""
+    path = options["solver"]
+    if path is None:
+        return {}
+    from prototxt_server.rates import solver_of
+
+    analysis = analyze(read_net(path), settings_of(options, path))
+    if analysis.file.kind != "solver":
+        fail(f"{path}: is {KIND[analysis.file.kind]}, not a solver")
+    solver = solver_of(analysis)
+    if solver is None:
+        say(f"{path}: its first update is not known exactly (only SGD and Nesterov are), so DYN032 is silent", err=True)
+    return {"solvers": [solver.to_json()] if solver is not None else []}
+
+
 def _run(analysis: Analysis, options: dict[str, Any], format_: str) -> tuple[dict[str, Any], list[Finding], list[str]]:
     from prototxt_gpu_check.client import RunCancelled, WorkerError
     from prototxt_server.cli.progress import Bar
@@ -131,8 +153,9 @@ def _run(analysis: Analysis, options: dict[str, Any], format_: str) -> tuple[dic
         seed=options["seed"],
         strict_fillers=options["strict_fillers"],
         tf32=options["tf32"],
-        backward=options["backward"],
+        backward=options["backward"] or options["solver"] is not None,
         debug_info=format_ == "debug-info",
+        **_solver(options),
     )
     stop = threading.Event()
     with worker() as client, Bar("one batch") as bar:

@@ -94,12 +94,14 @@ def main() -> None:
 
 def _usage_error(error: click.ClickException) -> int:
     """One line for what was typed wrong; the whole help where nothing was typed."""
+    from prototxt_net.words import visible
+
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return error.exit_code
     context = error.ctx if isinstance(error, click.UsageError) else None
     name = context.command_path if context else "lsp"
-    text = " ".join(error.format_message().split())
+    text = visible(" ".join(error.format_message().split()))
     text = text[:1].lower() + text[1:]
     click.echo(f"{name}: {text} (`{name} --help` tells more)", err=True)
     return error.exit_code

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from prototxt_net.words import visible
+
 _HEAD = ("layer", "type", "top", "shape", "mean |x|", "max |x|", "zero", "dead channels")
-
-
 _BACK = ("mean |dx|", "mean |dw|")
 
 
@@ -18,6 +18,7 @@ def table(data: dict[str, Any]) -> str:
         head = (*_HEAD, *_BACK)
         extra = [_gradients(layer, i == 0) for layer in data["layers"] for i in range(len(layer["tops"] or [None]))]
         rows = [(*row, *more) for row, more in zip(rows, extra, strict=True)]
+    rows = [tuple(map(visible, row)) for row in rows]
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     lines = [_line(head, widths), _line(tuple("-" * width for width in widths), widths)]
     lines += [_line(row, widths) for row in rows]
@@ -80,4 +81,4 @@ def heading(path: str, data: dict[str, Any]) -> str:
         for x in data["layers"]
         if "source" in x
     ]
-    return "\n".join([first, *read, *(f"  note: {item['message']}" for item in data["degraded"])])
+    return "\n".join(map(visible, [first, *read, *(f"  note: {item['message']}" for item in data["degraded"])]))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from prototxt_net.finding import SEVERITIES, Finding
-from prototxt_net.words import count
+from prototxt_net.words import count, visible
 from prototxt_server.report.record import FileFindings, Layout
 
 COLOUR = {"error": "31", "warning": "33", "info": "36", "hint": "90"}
@@ -23,13 +23,6 @@ class Style:
     def __call__(self, text: str, code: str) -> str:
         """The text in an SGR colour, unchanged when colour is off."""
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour else text
-
-
-def visible(text: str) -> str:
-    """The text without what would move a terminal's cursor; line breaks become blanks."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else " " if c in "\t\r\n" else "\ufffd" for c in text)
 
 
 def concise(files: Iterable[FileFindings], layout: Layout = Layout()) -> str:  # noqa: B008 (frozen)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 from prototxt_net.finding import Finding
+from prototxt_net.words import visible
 from prototxt_server.log.compare import Comparison
 from prototxt_server.log.findings import LogFindings, Report
 from prototxt_server.log.tracks import Track
 from prototxt_server.log.values import Pass
 from prototxt_server.log.verdict import Verdict
 from prototxt_server.report import human
-from prototxt_server.report.human import Style, visible
+from prototxt_server.report.human import Style
 from prototxt_server.report.record import Layout
 
 _SHOWN, _BEFORE = 140, 80

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from prototxt_net.words import visible
 from prototxt_server.report.record import FileFindings, Layout, record, records
 
 
@@ -28,6 +29,6 @@ def as_pylint(files: list[FileFindings], layout: Layout) -> str:
     """`file:row: [CODE] message`, which many editors and bots read."""
     rows = ((file, record(file, finding)) for file in files for finding in file.findings)
     return "\n".join(
-        f"{file.filename}:{row['location']['row']}: [{row['code']}] {' '.join(row['message'].split())}"
+        f"{visible(file.filename)}:{row['location']['row']}: [{row['code']}] {visible(row['message'])}"
         for file, row in rows
     )

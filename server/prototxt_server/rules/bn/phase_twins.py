@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from prototxt_grammar.edits import Edit
 from prototxt_net.batchnorm import BVLC_LIKE, mode, norm_family
+from prototxt_net.file import NetFile
 from prototxt_net.finding import Finding
 from prototxt_net.flow import trainable
 from prototxt_net.net import Node, PhaseNet
@@ -210,16 +211,17 @@ class MissingInAPhase(Rule):
     The two phases compute different functions: what was trained behind a normalisation is tested without it.
 
     ## Fix safety
-    None offered: moving the rule needs the author's decision.
+    Unsafe: the other phase computes something else afterwards, which is the point.
     """
 
     code = "BN015"
     name = "bn-missing-in-a-phase"
     severity = "warning"
+    fix_safety = "unsafe"
     GOOD = (Example(trained()), Example(_twin_net("bn1", "bn1")))
     BAD = (
-        Example(trained(_TRAIN)),
-        Example(trained(scale_lines=(_TEST,))),
+        Example(trained(_TRAIN), fixed=trained()),
+        Example(trained(scale_lines=(_TEST,)), fixed=trained()),
     )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
@@ -239,7 +241,16 @@ class MissingInAPhase(Rule):
                     f"phases: {other.phase} computes a different function, without it. Put it in both.",
                     "include" if node.layer.bound.has("include") else "exclude",
                     phases=(net.phase,),
+                    fix=fix("unsafe", "Put it in both phases", *self._rules(analysis.file, node)),
                 )
+
+    @staticmethod
+    def _rules(file: NetFile, node: Node) -> Iterator[Edit]:
+        """Delete the layer's phase rules, where they speak of nothing else."""
+        for name in ("include", "exclude"):
+            for entry in node.layer.bound.entries.get(name, ()):
+                if entry.value.entries.keys() <= {"phase"}:
+                    yield delete_entry(file.tree.text, node.layer.base, entry)
 
     @staticmethod
     def _between_shared(node: Node, there: set[int]) -> bool:

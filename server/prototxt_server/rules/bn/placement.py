@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from prototxt_grammar.edits import Edit
+from prototxt_grammar.edits import Edit, newline_of
 from prototxt_net.batchnorm import TYPES, mode, norms, partners
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.flow import WEIGHTED, fine_tuned, is_loss, trainable
@@ -13,6 +13,7 @@ from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.bn.edits import drop, drop_params, fix, put
 from prototxt_server.rules.bn.nets import block, bn, conv, data, ip, layer, loss, relu, scale, trained
 from prototxt_server.rules.editing import string_edit
+from prototxt_server.rules.removing import delete_block, remove
 
 MESSAGES = {
     "Convolution": "convolution_param",
@@ -145,12 +146,13 @@ class BeforeLoss(Rule):
     depends on the rest of the batch.
 
     ## Fix safety
-    None offered: the last layer has to be put in order by hand.
+    Unsafe: the scores are other ones, which is the point.
     """
 
     code = "BN056"
     name = "bn-before-loss"
     severity = "warning"
+    fix_safety = "unsafe"
     _LOSSES = frozenset(
         {"SoftmaxWithLoss", "MultinomialLogisticLoss", "SigmoidCrossEntropyLoss", "HingeLoss", "InfogainLoss"}
     )
@@ -159,8 +161,14 @@ class BeforeLoss(Rule):
         Example(data() + ip("fc", "data") + bn("bn1", "fc") + relu("r", "fc") + ip("fc2", "fc") + loss("fc2")),
     )
     BAD = (
-        Example(data() + ip("fc", "data") + bn("bn1", "fc") + loss("fc")),
-        Example(data() + ip("fc", "data") + bn("bn1", "fc") + scale("scale1", "fc") + loss("fc")),
+        Example(
+            data() + ip("fc", "data") + bn("bn1", "fc") + loss("fc"),
+            fixed=data() + ip("fc", "data") + loss("fc"),
+        ),
+        Example(
+            data() + ip("fc", "data") + bn("bn1", "fc", top="bn1") + scale("scale1", "bn1") + loss("bn1"),
+            fixed=data() + ip("fc", "data") + loss("fc"),
+        ),
     )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
@@ -177,6 +185,7 @@ class BeforeLoss(Rule):
                         "spread is fixed, so the net cannot become confident. Remove it, or move it before the last "
                         "layer.",
                         related=(related(reader, f"'{reader.name}' reads them", "bottom"),),
+                        fix=remove(net.file, f"Delete '{node.name}'", node, partners(net)[node]),
                     )
 
 
@@ -234,16 +243,20 @@ class AfterDropout(Rule):
     TEST.
 
     ## Fix safety
-    None offered: put the Dropout behind the BatchNorm and its Scale.
+    Unsafe: the net computes something else. Offered where the layers stand next to each other on one blob.
     """
 
     code = "BN058"
     name = "bn-after-dropout"
     severity = "hint"
+    fix_safety = "unsafe"
     _DROP = layer("Dropout", "drop1", "data", "drop1")
-    GOOD = (Example(trained()),)
+    _PLACED = layer("Dropout", "drop1", "data", "data")
+    _NORM = bn("bn1", "data") + scale("scale1", "data")
+    _HEAD = ip("fc", "data") + loss("fc")
+    GOOD = (Example(trained()), Example(data() + _NORM + _PLACED + _HEAD))
     BAD = (
-        Example(data() + layer("Dropout", "drop1", "data", "data") + bn("bn1", "data") + ip("fc", "data") + loss("fc")),
+        Example(data() + _PLACED + _NORM + _HEAD, fixed=data() + _NORM + _PLACED + _HEAD),
         Example(data() + _DROP + bn("bn1", "drop1", top="bn1") + ip("fc", "bn1") + loss("fc")),
     )
 
@@ -257,7 +270,26 @@ class AfterDropout(Rule):
                 f"'{dropout.name}' in front of '{node.name}' drops values in TRAIN only, so the stored variance "
                 "does not fit TEST. Put the Dropout behind it.",
                 related=(related(dropout, "the Dropout"),),
+                fix=self._fix(net, dropout, node, partners(net)[node] or node),
             )
+
+    @staticmethod
+    def _fix(net: PhaseNet, dropout: Node, node: Node, last: Node) -> Fix | None:
+        """Move the Dropout behind the last of them, where all work in place and nothing stands between."""
+        row = [dropout.layer, node.layer] if last is node else [dropout.layer, node.layer, last.layer]
+        places = [layer.index for layer in row]
+        if places != list(range(places[0], places[0] + len(row))):
+            return None
+        if not all(made.in_place and all(made.in_place) for made in (dropout, node, last)):
+            return None
+        text = net.file.tree.text
+        start, end = dropout.layer.span()
+        behind = last.layer.span()[1]
+        return Fix(
+            "unsafe",
+            f"Put '{dropout.name}' behind '{last.name}'",
+            (delete_block(net.file, dropout.layer), Edit(behind, behind, newline_of(text) + text[start:end])),
+        )
 
 
 @rule
@@ -269,23 +301,34 @@ class TwiceInARow(Rule):
     The second normalises what is normalised already, and undoes the first one's gamma and beta.
 
     ## Fix safety
-    None offered: one of the two is to be deleted.
+    Unsafe: stored weights of the deleted layers are lost. The second BatchNorm goes where only the first has a Scale,
+    else the first one with its Scale.
     """
 
     code = "BN059"
     name = "bn-bn"
     severity = "warning"
+    fix_safety = "unsafe"
     GOOD = (Example(trained()),)
     BAD = (
-        Example(data() + block() + bn("a", "conv1") + bn("b", "conv1") + ip("fc", "conv1") + loss("fc")),
+        Example(
+            data() + block() + bn("a", "conv1") + bn("b", "conv1") + ip("fc", "conv1") + loss("fc"),
+            fixed=data() + block() + bn("b", "conv1") + ip("fc", "conv1") + loss("fc"),
+        ),
         Example(
             data()
             + conv("conv1", "data")
-            + bn("a", "conv1")
-            + scale("s", "conv1")
-            + bn("b", "conv1")
-            + ip("fc", "conv1")
-            + loss("fc")
+            + bn("a", "conv1", top="a")
+            + scale("s", "a")
+            + bn("b", "a", top="b")
+            + ip("fc", "b")
+            + loss("fc"),
+            fixed=data()
+            + conv("conv1", "data")
+            + bn("a", "conv1", top="a")
+            + scale("s", "a")
+            + ip("fc", "a")
+            + loss("fc"),
         ),
     )
 
@@ -302,4 +345,7 @@ class TwiceInARow(Rule):
                     f"'{node.name}' normalises again what '{first.name}' has normalised, and undoes that layer's "
                     "gamma and beta. Delete one of them.",
                     related=(related(first, f"'{first.name}' is the first"),),
+                    fix=remove(net.file, f"Delete '{node.name}'", node)
+                    if own[first] is not None and own[node] is None
+                    else remove(net.file, f"Delete '{first.name}'", first, own[first]),
                 )

@@ -15,7 +15,7 @@ from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.bn.edits import fix, put
 from prototxt_server.rules.bn.nets import block, bn, conv, data, image, ip, layer, loss, relu, scale, trained
 from prototxt_server.rules.bn.placement import MESSAGES
-from prototxt_server.rules.editing import string_edit
+from prototxt_server.rules.removing import remove
 
 NON_LINEAR = frozenset(
     {"ReLU", "PReLU", "ELU", "Sigmoid", "TanH", "BNLL", "AbsVal", "Power", "Exp", "Swish", "ReLU6", "SeLU", "CReLU"}
@@ -330,23 +330,5 @@ class DoubleAffine(Rule):
                 f"'{node.name}' has gamma and beta of its own in {net.dialect}, so '{partner.name}' scales and "
                 "shifts a second time. Drop the Scale.",
                 related=(related(node, f"'{node.name}' is affine here"),),
-                fix=self._fix(net, partner),
+                fix=remove(net.file, f"Delete '{partner.name}'", partner),
             )
-
-    @staticmethod
-    def _fix(net: PhaseNet, partner: Node) -> Fix | None:
-        """Delete the Scale; readers of its own top read its bottom instead."""
-        layer_ = partner.layer
-        edits: list[Edit] = []
-        if not partner.tops:  # half typed
-            return None
-        if not partner.in_place[0]:
-            for reader, index in partner.tops[0].readers:
-                entry = reader.layer.bound.entry("bottom", index)
-                if entry is None or any(reader.in_place):
-                    return None
-                edits.append(string_edit(reader.layer, entry, layer_.bottoms[0]))
-        text = net.file.tree.text
-        start, end = layer_.span()
-        end += text[end : end + 1] == "\n"
-        return Fix("unsafe", f"Delete '{partner.name}'", (Edit(start, end, ""), *edits))

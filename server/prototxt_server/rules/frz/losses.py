@@ -12,6 +12,7 @@ from prototxt_net.net import Node, PhaseNet
 from prototxt_server.rules.base import Example, Rule, rule
 from prototxt_server.rules.bn.nets import conv, data, ip, layer, loss, trained
 from prototxt_server.rules.frz.what_moves import LOCKED
+from prototxt_server.rules.removing import remove
 
 
 @rule
@@ -23,12 +24,13 @@ class FrozenDropout(Rule):
     It still drops at random in TRAIN, so the frozen features are noisy, for example those of a teacher.
 
     ## Fix safety
-    None offered: delete the layer, or restrict it to where it is wanted.
+    Unsafe: training sees other features, which is the point.
     """
 
     code = "FRZ012"
     name = "frozen-dropout"
     severity = "hint"
+    fix_safety = "unsafe"
     _DROP = layer("Dropout", "drop1", "conv1", "conv1")
     GOOD = (
         Example(trained()),
@@ -50,7 +52,12 @@ class FrozenDropout(Rule):
             + _DROP
             + conv("conv2", "conv1", LOCKED)
             + ip("fc", "conv2")
-            + loss("fc")
+            + loss("fc"),
+            fixed=data()
+            + conv("conv1", "data", LOCKED)
+            + conv("conv2", "conv1", LOCKED)
+            + ip("fc", "conv2")
+            + loss("fc"),
         ),
         Example(data() + conv("conv1", "data", LOCKED) + _DROP + ip("fc", "conv1", LOCKED, LOCKED) + loss("fc")),
     )
@@ -69,6 +76,7 @@ class FrozenDropout(Rule):
                 node,
                 f"'{node.name}' stands between frozen layers but still drops at random in TRAIN: the frozen features "
                 "are noisy. Delete it, or restrict it to the phase that needs it.",
+                fix=remove(net.file, f"Delete '{node.name}'", node),
             )
 
     @staticmethod

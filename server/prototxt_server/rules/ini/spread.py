@@ -194,13 +194,14 @@ class DeepXavierRelu(Rule):
     made for that.
 
     ## Fix safety
-    None offered: change the fillers together.
+    Unsafe: the initial values change.
     """
 
     code = "INI012"
     name = "deep-xavier-relu"
     severity = "hint"
     default_on = False
+    fix_safety = "unsafe"
     _DEPTH = 20
 
     @staticmethod
@@ -221,13 +222,18 @@ class DeepXavierRelu(Rule):
             if filler is not None and filler.get("type") == "xavier" and suggestion(node) == "msra":
                 found.append(node)
         if len(found) > self._DEPTH:
+            cures = [fill(net, node, "msra") for node in found]
             yield self.at(
                 found[0],
                 f"{len(found)} layers with a ReLU start with xavier, which lets the variance halve at each; msra "
-                "keeps it.",
+                "keeps it. Use msra.",
                 f"{message(found[0])}.weight_filler",
+                fix=fix("unsafe", "Use msra", *(edit for cure in cures if cure for edit in cure.edits)),
             )
 
 
 DeepXavierRelu.GOOD = (Example(DeepXavierRelu._stack("msra", 24)), Example(DeepXavierRelu._stack("xavier", 4)))
-DeepXavierRelu.BAD = (Example(DeepXavierRelu._stack("xavier", 21)), Example(DeepXavierRelu._stack("xavier", 30)))
+DeepXavierRelu.BAD = (
+    Example(DeepXavierRelu._stack("xavier", 21), fixed=DeepXavierRelu._stack("msra", 21)),
+    Example(DeepXavierRelu._stack("xavier", 30)),
+)

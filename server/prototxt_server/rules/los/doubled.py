@@ -12,6 +12,7 @@ from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.bn.nets import layer
 from prototxt_server.rules.editing import string_edit
 from prototxt_server.rules.example_nets import LABELLED, LOSS, SCORE
+from prototxt_server.rules.removing import remove
 
 
 class _ActivationBeforeLoss(Rule):
@@ -36,7 +37,8 @@ class _ActivationBeforeLoss(Rule):
             above = _producer(node)
             if above is not None and self.takes(above) and above.bottoms and above.bottoms[0] is not None:
                 notes = (related(above, f"'{above.name}' is applied here", "type"),)
-                yield self.at(node, self.words(node, above), "bottom", related=notes, fix=_relink(node, above))
+                cure = _relink(net, node, above)
+                yield self.at(node, self.words(node, above), "bottom", related=notes, fix=cure)
 
 
 def _producer(loss: Node) -> Node | None:
@@ -47,12 +49,14 @@ def _producer(loss: Node) -> Node | None:
     return None if blob is None else blob.producer
 
 
-def _relink(loss: Node, above: Node) -> Fix | None:
-    """Let the loss read what the activation reads, where that name still means the same blob."""
+def _relink(net: PhaseNet, loss: Node, above: Node) -> Fix | None:
+    """Let the loss read what the activation reads, where that name still means the same blob; in place, delete it."""
     source, entry = above.bottoms[0], loss.layer.bound.entry("bottom")
     direct = loss.bottoms[0] is not None and loss.bottoms[0].producer is above
-    if source is None or entry is None or not direct or any(above.in_place):
+    if source is None or entry is None or not direct:
         return None
+    if any(above.in_place):
+        return remove(net.file, f"Delete '{above.name}'", above)
     if any(reader.in_place[index] for reader, index in source.readers if index < len(reader.in_place)):
         return None  # the name means something else further down
     return Fix("unsafe", f"Read '{source.name}' directly", (string_edit(loss.layer, entry, source.name),))
@@ -159,7 +163,7 @@ class ActivationBeforeLoss(_ActivationBeforeLoss):
             LABELLED + SCORE + _RELU + LOSS.replace('"score"', '"relu"'),
             fixed=LABELLED + SCORE + _RELU + LOSS,
         ),
-        Example(LABELLED + SCORE + _RELU.replace('top: "relu"', 'top: "score"') + LOSS),
+        Example(LABELLED + SCORE + _RELU.replace('top: "relu"', 'top: "score"') + LOSS, fixed=LABELLED + SCORE + LOSS),
     )
 
     def takes(self, above: Node) -> bool:

@@ -9,7 +9,9 @@ from prototxt_net.finding import Finding, Fix
 from prototxt_net.net import Blob, Node, PhaseNet
 from prototxt_server.rules import roles
 from prototxt_server.rules.base import Example, Rule, related, rule
+from prototxt_server.rules.bn.edits import fix, put
 from prototxt_server.rules.bn.nets import layer
+from prototxt_server.rules.bn.placement import MESSAGES
 from prototxt_server.rules.example_nets import CONV, IMAGE, LABELLED, LOSS, SCORE
 
 _LABEL_SOURCES = frozenset({"Data", "ImageData", "AnnotatedData"})
@@ -47,19 +49,23 @@ class NumOutputVsLabels(Rule):
     without an error.
 
     ## Fix safety
-    There is no automatic fix: set num_output to the largest label + 1, or correct the labels.
+    Unsafe: the layer gets weights of another shape; perhaps the labels are what is wrong.
     """
 
     code = "LOS004"
     name = "num-output-vs-labels"
     severity = "error"
+    fix_safety = "unsafe"
     _LABEL = layer(
         "DummyData", "label", "", "label",
         'dummy_data_param { shape { dim: 2 } data_filler { type: "constant" value: %s } }',
     )  # fmt: skip
     GOOD = (Example(IMAGE + _LABEL.replace("%s", "9") + SCORE + LOSS),)
     BAD = (
-        Example(IMAGE + _LABEL.replace("%s", "10") + SCORE + LOSS),
+        Example(
+            IMAGE + _LABEL.replace("%s", "10") + SCORE + LOSS,
+            fixed=IMAGE + _LABEL.replace("%s", "10") + SCORE.replace("num_output: 10", "num_output: 11") + LOSS,
+        ),
         Example(IMAGE + _LABEL.replace("%s", "12") + SCORE + LOSS.replace("SoftmaxWithLoss", "HingeLoss")),
     )
 
@@ -80,12 +86,21 @@ class NumOutputVsLabels(Rule):
                 continue
             message = (
                 f"'{node.name}' has {classes} classes but labels reach {largest:g}: labels from {classes} on read "
-                "foreign "
-                f"memory, and the loss is wrong without an error. Set num_output to {int(largest) + 1}, or correct "
-                "them."
+                f"foreign memory, and the loss is wrong without an error. Set num_output to {int(largest) + 1}, or "
+                "correct them."
             )
             notes = (related(label.producer, "the labels are made here", "dummy_data_param.data_filler"),)
-            yield self.at(node, message, "bottom", related=notes)
+            yield self.at(node, message, "bottom", related=notes, fix=self._fix(net, node, classes, int(largest) + 1))
+
+    @staticmethod
+    def _fix(net: PhaseNet, node: Node, classes: int, wanted: int) -> Fix | None:
+        """In the layer that computes the scores, where that is what sets their number."""
+        scores = node.bottoms[0]
+        name = MESSAGES.get(scores.producer.type) if scores is not None else None
+        if scores is None or name is None or scores.producer.param(name).get("num_output") != classes:
+            return None
+        edit = put(net.file, scores.producer, f"{name}.num_output", str(wanted))
+        return fix("unsafe", f"Set num_output to {wanted}", edit)
 
 
 def _constant(label: Blob) -> float | None:
@@ -173,9 +188,8 @@ class EuclideanForClasses(Rule):
                     continue
                 if isinstance(blob.shape[1], int) and blob.shape[1] > 2:
                     message = (
-                        f"'{node.name}' compares {blob.shape[1]} scores with a class number as if it were a "
-                        "quantity (class "
-                        "9 is 'farther' than class 1). Use SoftmaxWithLoss."
+                        f"'{node.name}' compares {blob.shape[1]} scores with a class number as if it were a quantity "
+                        "(class 9 is 'farther' than class 1). Use SoftmaxWithLoss."
                     )
                     yield self.at(node, message, "type", fix=self._fix(node) if score == 0 else None)
 

@@ -138,9 +138,8 @@ class SummedLoss(Rule):
             if len(positions) != 2 or positions[0] * positions[1] < 2:
                 continue
             message = (
-                f"the loss '{node.name}' is a sum over {positions[0] * positions[1]} positions, so gradients are "
-                "that much "
-                "larger. Use VALID, or a smaller base_lr."
+                f"the loss '{node.name}' is a sum over {positions[0] * positions[1]} positions, so gradients are that "
+                "much larger. Use VALID, or a smaller base_lr."
             )
             entry = loss.entry("normalization")
             fix = Fix("unsafe", "Use VALID", (value_edit(node.layer, entry, "VALID"),)) if entry else None

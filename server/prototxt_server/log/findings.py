@@ -85,9 +85,9 @@ def _files(name: str, net: Source | None, known: Knowledge, verdicts: Sequence[V
     for verdict in verdicts:
         node = known.node(verdict.layer) if verdict.layer is not None else None
         causes = _causes(verdict, known)
-        if node is not None:
-            start, end = node.layer.at(verdict.field)
-            base = Finding(verdict.code, "", verdict.severity, verdict.message, start, end)
+        where = verdict.at or (node.layer.at(verdict.field) if node is not None else None)
+        if where is not None:
+            base = Finding(verdict.code, "", verdict.severity, verdict.message, *where)
             related = (
                 Related("the log says so here", *_offsets(verdict.place, places), name),
                 *_notes(verdict, places, name),
@@ -96,10 +96,10 @@ def _files(name: str, net: Source | None, known: Knowledge, verdicts: Sequence[V
             base = _in_log(verdict, known, places)
             related = base.related
         related += tuple(
-            Related(f"cause: {cause.code} {cause.message}", cause.start, cause.end, "" if node else net.path)
+            Related(f"cause: {cause.code} {cause.message}", cause.start, cause.end, "" if where else net.path)
             for cause in causes
         )
-        target = in_net if node is not None else in_log
+        target = in_net if where is not None else in_log
         target.findings.append(_finished(base, verdict, known, related))
         in_net.findings += [cause for cause in causes if cause not in in_net.findings]
     return [file for file in (in_net, in_log) if file.findings]
@@ -121,7 +121,7 @@ def _finished(base: Finding, verdict: Verdict, known: Knowledge, related: tuple[
         layer=verdict.layer,
         phases=phases,
         dialect=known.dialect or "bvlc",
-        caffe_aborts=verdict.code == "LOG001",
+        caffe_aborts=verdict.refused,
         related=related,
         url=f"{DOCS_URL}{verdict.code}.md",
     )
@@ -151,8 +151,8 @@ def _printed(cause: Finding, known: Knowledge, places: list[Place]) -> Related:
 def _causes(verdict: Verdict, known: Knowledge) -> list[Finding]:
     """Findings of the static rules that name why: at the layer itself, else at layers above it."""
     analysis = known.analysis
-    if analysis is None:
-        return []
+    if analysis is None or verdict.because:
+        return list(verdict.because)
     found = [f for f in analysis.findings if f.code in verdict.causes]
     at_layer = [f for f in found if f.layer == verdict.layer]
     if not at_layer and verdict.layer is not None:

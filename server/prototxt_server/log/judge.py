@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prototxt_server.log import judge_backward, judge_forward, judge_outputs, judge_run
+from prototxt_server.log import judge_abort, judge_backward, judge_forward, judge_outputs, judge_run
 from prototxt_server.log.knowledge import Knowledge
 from prototxt_server.log.record import Log
 from prototxt_server.log.verdict import Verdict
@@ -16,6 +16,7 @@ def judge(log: Log, known: Knowledge) -> list[Verdict]:
     view = View(log, known)
     found = [
         *judge_run.findings(view),
+        *judge_abort.findings(view),
         *judge_forward.findings(view),
         *judge_backward.findings(view),
         *judge_outputs.findings(view),

@@ -1,4 +1,4 @@
-"""What the run as such tells: lines that are missing (SOL009), and an abort (LOG001)."""
+"""What the run as such tells: lines that are missing (SOL009)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prototxt_server.log.view import View
 
 
 def findings(view: View) -> Iterator[Verdict]:
-    """Missing debug lines, then how it ended."""
+    """Missing debug lines."""
     log = view.log
     solver = log.solver
     trained = any(kept.backward for kept in log.passes)
@@ -23,13 +23,3 @@ def findings(view: View) -> Iterator[Verdict]:
                 "train net prints nothing here. Set display: 1.",
                 log.solver_place,
             )
-    if log.abort is not None:
-        abort = log.abort
-        where = f"after layer '{abort.layer}' was begun" if abort.layer else "before any layer was made"
-        yield Verdict(
-            "LOG001",
-            "error",
-            f"Caffe aborted {where}: {abort.message}",
-            abort.place,
-            abort.layer or None,
-        )

@@ -57,15 +57,26 @@ MARKERS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("solver", re.compile(rb"Initializing solver from parameters:")),
     ("base_lr", re.compile(rb"base_lr:")),
     ("layer", re.compile(rb"Creating Layer (\S+)")),
+    ("layer", re.compile(rb"Creating layer (\S+)")),
+    ("making", re.compile(rb"Creating (training|test) net\b")),
+    ("made", re.compile(rb"Network initialization done")),
     ("backward", re.compile(rb" backward computation\b")),
     ("produces", re.compile(rb"This network produces output (\S+?)(?=[IWEF]\d{4}|\s|$)")),
+    ("fatal", re.compile(rb"F\d{4,8} \d\d:\d\d:\d\d\.\d+ +\d+ ([\w.]+:\d+)\] ([^\n]*)")),
     ("check", re.compile(rb"Check failed: ([^\n]*)")),
+    ("signal", re.compile(rb"\*\*\* (SIG[A-Z]+) \(")),
+    ("died", re.compile(rb"((?:Segmentation fault|Floating point exception)) *(?:\(core dumped\))")),
+    ("thrown", re.compile(rb"terminate called after throwing an instance of '([^'\n]*)'")),
+    ("parser", re.compile(rb"Error parsing text-format (?:\w+\.)?(\w+): (\d+):(\d+): ([^\n]*)")),
     ("start", re.compile(rb"Starting Optimization")),
     ("weights", re.compile(rb"Finetuning from (\S+)")),
     ("weights", re.compile(rb"Resuming from (\S+)")),
     ("done", re.compile(rb"Optimization Done")),
 )  # fmt: skip
 """Everything that is no debug_info value, by kind."""
+
+EXCEPTION = re.compile(rb"\b(?:\w+\.)*\w*(?:Error|Exception): [^\n]+|what\(\): [^\n]+")
+"""The last line of a Python traceback, and what a C++ exception says; both stand beside "terminate called"."""
 
 PREFIX = re.compile(rb"[IWEF]\d{4,8} (?:\d\d:\d\d:\d\d\.\d+ +\d+ |\.\.\.)")
 """The beginning of glog's prefix: severity, month and day (with the year in newer glog), time, thread."""

@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from prototxt_server.log import lines
-from prototxt_server.log.record import KEYS, Abort, Block, Log, Recorder
+from prototxt_server.log.record import KEYS, Block, Log, Recorder, Said
+from prototxt_server.log.stops import Stops
 from prototxt_server.log.tracks import Point, Track
-from prototxt_server.log.values import Norms, Slot
+from prototxt_server.log.values import Norms, Place, Slot
 
 BLOCK = 1 << 20
 LONGEST_LINE = 4 << 20
 NET_TEXT = 16 << 20
 TYPES = 20_000
 TRACKS = 200
+SHOWN = 120
 _BOMS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _NEEDS = re.compile(rb"(\S+) (needs|does not need)$")
 
@@ -76,7 +78,7 @@ class Scanner:
         self._capturing = False
         self._net: list[bytes] = []
         self._net_size = 0
-        self._after_output = False
+        self._stops = Stops(self.recorder)
 
     def block(self, block: bytes) -> None:
         """Search one block."""
@@ -236,6 +238,7 @@ class Scanner:
         self._capturing = stop is None and self._net_size < NET_TEXT
 
     def _on_solver(self, block: bytes, found: re.Match[bytes]) -> None:
+        self._stops.start()
         stop = lines.PREFIX.search(block, found.end(), found.end() + 8192)
         self._solver(block, found.end(), stop.start() if stop else found.end() + 8192)
 
@@ -250,7 +253,13 @@ class Scanner:
                 log.solver_place = self._piece.place(line.start(), line.end())
 
     def _on_layer(self, block: bytes, found: re.Match[bytes]) -> None:
-        self.recorder.log.last_layer = lines.text(found[1])
+        self._stops.layer, self._stops.made = lines.text(found[1]), False
+
+    def _on_making(self, block: bytes, found: re.Match[bytes]) -> None:
+        self._stops.making("TRAIN" if found[1] == b"training" else "TEST")
+
+    def _on_made(self, block: bytes, found: re.Match[bytes]) -> None:
+        self._stops.layer, self._stops.made = "", True
 
     def _on_backward(self, block: bytes, found: re.Match[bytes]) -> None:
         said = _NEEDS.search(block, max(0, found.start() - 300), found.start())
@@ -263,14 +272,35 @@ class Scanner:
         if len(self.recorder.log.outputs) < TRACKS:
             self.recorder.log.outputs.setdefault(lines.text(found[1]))
 
+    def _on_fatal(self, block: bytes, found: re.Match[bytes]) -> None:
+        self._stops.at(found[2], self._words(found.start(2), found[2]), found[1])
+
     def _on_check(self, block: bytes, found: re.Match[bytes]) -> None:
-        if self.recorder.log.abort is None:
-            message = lines.text(found[1])[:300].strip()
-            where = self._piece.place(found.start(), min(found.end(), found.start() + 120))
-            self.recorder.log.abort = Abort(message, self.recorder.log.last_layer, where)
+        self._stops.at(found[0], self._words(found.start(), found[0]))
+
+    def _on_signal(self, block: bytes, found: re.Match[bytes]) -> None:
+        self._stops.at(found[1], self._piece.place(*found.span(1)))
+
+    _on_died = _on_signal
+
+    def _on_thrown(self, block: bytes, found: re.Match[bytes]) -> None:
+        near = block[max(0, found.start() - 500) : found.end() + 300]
+        said = [*lines.EXCEPTION.finditer(near)]
+        self._stops.at(said[-1][0] if said else found[1], self._piece.place(*found.span(1)))
+
+    def _on_parser(self, block: bytes, found: re.Match[bytes]) -> None:
+        kind, line, column, message = found.groups()
+        where = self._words(found.start(4), message)
+        said = Said(lines.text(kind), _iteration(line), _iteration(column), lines.text(message).strip(), where)
+        self._stops.parser.append(said)
+
+    def _words(self, start: int, message: bytes) -> Place:
+        """The place of a message; of a long one, its beginning."""
+        return self._piece.place(start, start + min(len(message.rstrip()), SHOWN))
 
     def _on_start(self, block: bytes, found: re.Match[bytes]) -> None:
         self.recorder.start()
+        self._stops.made = True
 
     def _on_weights(self, block: bytes, found: re.Match[bytes]) -> None:
         self.recorder.log.weights = self.recorder.log.weights or lines.text(found[1])

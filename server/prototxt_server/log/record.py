@@ -52,13 +52,36 @@ class Samples:
     seen: int = 0
 
 
+@dataclass(slots=True, frozen=True)
+class Said:
+    """What protobuf's parser printed. line, column: 1-based, of the file it read; columns count bytes.
+
+    kind: the message type it read, such as "NetParameter".
+    """
+
+    kind: str
+    line: int
+    column: int
+    message: str
+    place: Place
+
+
 @dataclass(slots=True)
 class Abort:
-    """A CHECK that failed. layer: the one that Caffe named last before it."""
+    """Where Caffe stopped. layer: the one it was making, "" when it was making none. source: file:line of Caffe.
+
+    made: whether the net stood already, so that it stopped while it ran. phase: of the net it was making or running.
+    parser: what protobuf had printed before. start: how many solvers had been set up in the log by then.
+    """
 
     message: str
     layer: str
     place: Place
+    source: str = ""
+    made: bool = False
+    phase: PassPhase = ""
+    parser: tuple[Said, ...] = ()
+    start: int = 0
 
 
 @dataclass(slots=True)
@@ -68,7 +91,8 @@ class Log:
     sources: where the numbers come from, such as {"top": ("net.cpp", 638)}. arrows: the layout of NVIDIA 0.16.
     net_text, net_row: the net as Caffe printed it, and the row of the log in which it begins. types: layer types.
     solver: fields of the solver as the log prints them. needs_backward: what Caffe said of each layer.
-    runs: how many times an optimisation began. rows: rows read. debug_lines: how many numbers of debug_info.
+    runs: how many times an optimisation began. starts: how many times a solver was set up. rows: rows read.
+    debug_lines: how many numbers of debug_info.
     """
 
     passes: list[Pass] = field(default_factory=list)
@@ -91,13 +115,13 @@ class Log:
     abort: Abort | None = None
     weights: str = ""
     runs: int = 0
+    starts: int = 0
     finished: bool = False
     rows: int = 0
     size: int = 0
     debug_lines: int = 0
     pass_count: int = 0
     last_iteration: int | None = None
-    last_layer: str = ""
     test_at: dict[int, None] = field(default_factory=dict)
 
 

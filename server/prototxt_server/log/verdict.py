@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prototxt_net.finding import Severity
+from prototxt_net.finding import Finding, Severity
 from prototxt_server.log.values import Pass, Place
 
 
@@ -21,7 +21,9 @@ class Verdict:
     """code, severity, message: as of a finding. layer: at fault, None for the run as such. place: in the log.
 
     causes: codes of static rules that, found at the layer (or at the file when layer is None), name the cause in the
-    net. field: which field of the layer in the net is meant.
+    net. field: which field of the layer in the net is meant. because: findings in the net that are the cause, where
+    they are known already. at: the place in the net (offsets), where it is not the layer. refused: whether the text of
+    the net makes Caffe stop.
     """
 
     code: str
@@ -33,3 +35,6 @@ class Verdict:
     notes: tuple[Note, ...] = ()
     causes: tuple[str, ...] = ()
     field: str = ""
+    because: tuple[Finding, ...] = ()
+    at: tuple[int, int] | None = None
+    refused: bool = False

@@ -1,0 +1,45 @@
+"""Where Caffe stops, and what it was doing: a log names the layer that it makes, hardly ever the one at fault."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from prototxt_server.log import lines
+from prototxt_server.log.record import Abort, Recorder, Said
+from prototxt_server.log.values import PassPhase, Place
+
+LONGEST = 600
+"""Characters of a message that are kept: one lists all layer types of the build."""
+SAID = 8
+
+
+class Stops:
+    """layer: the one that is being made, "" for none. made: whether the net stands. parser: protobuf's last words."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self.layer = ""
+        self.made = False
+        self.parser: deque[Said] = deque(maxlen=SAID)
+        self._phase: PassPhase = ""
+
+    def start(self) -> None:
+        """A solver is set up, in this program or in a later one whose log was appended."""
+        self._recorder.log.starts += 1
+        self.layer, self.made, self._phase = "", False, ""
+        self.parser.clear()
+
+    def making(self, phase: PassPhase) -> None:
+        """A net of that phase begins."""
+        self.layer, self.made, self._phase = "", False, phase
+
+    def at(self, message: bytes, place: Place, source: bytes = b"") -> None:
+        """Caffe stops here. What a program says after its first such line only repeats it."""
+        log = self._recorder.log
+        before = log.abort
+        if before is not None and before.start == log.starts:
+            return
+        phase = self._recorder.phase or self._phase if self.made else self._phase
+        words = lines.text(message)[:LONGEST].strip()
+        said = tuple(self.parser)
+        log.abort = Abort(words, self.layer, place, lines.text(source), self.made, phase, said, log.starts)

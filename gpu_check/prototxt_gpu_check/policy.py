@@ -20,6 +20,7 @@ from prototxt_gpu_check.data.base import DataError
 from prototxt_gpu_check.data.reading import Reader
 from prototxt_gpu_check.result import Degraded, ForwardResult
 from prototxt_gpu_check.run import Options, Pass, Progress
+from prototxt_gpu_check.solver import Solver
 from prototxt_gpu_check.sources import Inputs
 from prototxt_gpu_check.verdict import judge
 from prototxt_grammar.parse import parse
@@ -55,7 +56,7 @@ class Request:
 
     device: "auto", "cpu", "cuda" or "cuda:N". inputs: arrays by source top, used whole. data: "auto" reads what the
     net's data layers name, where it is there; `path` is where the net lies, "" for nowhere. backward: None runs it
-    where it tells something and costs little, see AUTO_MACS.
+    where it tells something and costs little, see AUTO_MACS. solvers: those that would train the net.
     """
 
     text: str
@@ -76,6 +77,7 @@ class Request:
     strict_fillers: bool = False
     deadline_s: float | None = None
     backward: bool | None = False
+    solvers: tuple[Solver, ...] = ()
 
 
 def forward(
@@ -102,6 +104,7 @@ def forward(
     except (DataError, plan.Unfit) as error:
         raise Refused(str(error)) from None
     result.degraded[:0] = notes
+    result.solvers = request.solvers
     if result.backward is not None and not backward(result.net).layers:
         result.degraded.append(Degraded("no-backward", "Nothing in this net leads to a loss: there are no gradients."))
     result.timing_ms = {"read": (read_at - start) * 1e3, **result.timing_ms}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from prototxt_gpu_check.parameters import Origin
+from prototxt_gpu_check.solver import Solver
 from prototxt_gpu_check.stats import Stats
 from prototxt_gpu_check.weights import Misfit
 from prototxt_net.net import Node, PhaseNet
@@ -148,6 +149,7 @@ class ForwardResult:
     timing_ms: dict[str, float] = field(default_factory=dict)
     weights: str | None = None
     misfits: list[Misfit] = field(default_factory=list)
+    solvers: tuple[Solver, ...] = ()
     backward: BackwardResult | None = None
     error: str = ""
 

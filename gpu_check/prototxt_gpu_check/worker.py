@@ -166,6 +166,7 @@ def read_request(data: dict[str, Any]) -> Any:
     import numpy as np
 
     from prototxt_gpu_check.policy import Refused, Request
+    from prototxt_gpu_check.solver import Solver
 
     inputs = {}
     for name, path in (data.get("inputs") or {}).items():
@@ -199,6 +200,7 @@ def read_request(data: dict[str, Any]) -> Any:
         strict_fillers=bool(data.get("strict_fillers")),
         deadline_s=data.get("deadline_s"),
         backward=None if data.get("backward") == "auto" else bool(data.get("backward")),
+        solvers=tuple(Solver(**solver) for solver in data.get("solvers") or ()),
     )
 
 

@@ -12,6 +12,7 @@ from prototxt_net.finding import Finding
 from prototxt_server import suppress
 from prototxt_server.analysis import Analysis
 from prototxt_server.engine import DOCS_URL, is_selected
+from prototxt_server.linked import DISK
 from prototxt_server.rules.catalogue import load_all, load_dynamic
 
 if TYPE_CHECKING:
@@ -19,8 +20,15 @@ if TYPE_CHECKING:
 
 
 def request_of(analysis: Analysis, **more: Any) -> dict[str, Any]:
-    """The worker's request for a text as it was judged; `more` are its own options (device, batch, weights...)."""
+    """The worker's request for a text as it was judged; `more` are its own options (device, batch, weights...).
+
+    Gradients are judged beside the solvers that name the net, unless `more` brings others.
+    """
     settings = analysis.settings
+    if more.get("backward") and "solvers" not in more:
+        from prototxt_server.rates import solvers_of  # reads other files
+
+        more["solvers"] = [solver.to_json() for solver in solvers_of(analysis, DISK)]
     return {
         "text": analysis.source.text,
         "path": analysis.source.path,

@@ -8,6 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from prototxt_gpu_check.client import WorkerClient
+from prototxt_net.finding import Finding
+from prototxt_server.analysis import Settings, Source
+from prototxt_server.engine import analyze
+from prototxt_server.linked.reader import Given
+from prototxt_server.rates import solvers_of
 from prototxt_server.rules.base import Example, Rule
 from prototxt_server.rules.catalogue import load_dynamic
 
@@ -23,20 +28,21 @@ def client() -> Iterator[WorkerClient]:
     worker.close()
 
 
-def codes(client: WorkerClient, example: Example) -> dict[str, str]:
+def findings(client: WorkerClient, example: Example) -> list[Finding]:
+    solvers = solvers_of(analyze(Source(example.text, example.filename), Settings()), Given(example.files.items()))
+    assert bool(solvers) == bool(example.files)
     request = {"text": example.text, "dialect": example.dialect, "phase": "TRAIN", "device": "cpu", "backward": "auto"}
-    return {finding.code: finding.message for finding in client.check(request).findings}
+    return client.check({**request, "solvers": [solver.to_json() for solver in solvers]}).findings
 
 
 @pytest.mark.parametrize(("rule", "example"), BAD)
 def test_bad_shows_it(client: WorkerClient, rule: Rule, example: Example) -> None:
-    assert rule.code in codes(client, example)
+    assert rule.code in {finding.code for finding in findings(client, example)}
 
 
 @pytest.mark.parametrize(("rule", "example"), GOOD)
 def test_good_shows_nothing_worth_a_warning(client: WorkerClient, rule: Rule, example: Example) -> None:
-    request = {"text": example.text, "dialect": example.dialect, "phase": "TRAIN", "device": "cpu", "backward": "auto"}
-    found = client.check(request).findings
+    found = findings(client, example)
     assert [f.message for f in found if f.severity in ("error", "warning")] == []
 
 

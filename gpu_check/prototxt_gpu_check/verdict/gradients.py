@@ -1,4 +1,4 @@
-"""Gradients that are zero, vanish, explode or are none: DYN028, DYN030, DYN031, DYN033; layers without any: DYN034.
+"""Gradients that are zero, vanish, explode or are none: DYN028, DYN030 to DYN033; layers without any: DYN034.
 
 A zero gradient is followed upwards to the layer that stops it, and reported there once, with what it costs. Where the
 forward pass has explained it already (an output that is 0 does not let a ReLU pass anything back), nothing is said; nor
@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 from prototxt_gpu_check.result import BackwardResult, LayerResult
 from prototxt_gpu_check.stats import Stats
-from prototxt_gpu_check.verdict.view import View
-from prototxt_net.backward import backward, learned
+from prototxt_gpu_check.verdict import updates
+from prototxt_gpu_check.verdict.view import View, trained
+from prototxt_net.backward import backward
 from prototxt_net.finding import Finding, Severity
-from prototxt_net.flow import STATISTICS, lr
 from prototxt_net.net import Blob, Node
 
 VANISHED = 1e-7
@@ -42,20 +42,12 @@ def findings(view: View) -> Iterator[Finding]:
         yield from _nonfinite(view, found)
         return
     yield from _zero(view, found)
-    yield from _exploding(view, found)
+    if view.result.solvers:
+        yield from updates.findings(view, found)  # what gradients do to weights is known then
+    else:
+        yield from _exploding(view, found)
     yield from _vanishing(view, found)
     yield from _profile(view, found)
-
-
-def trained(view: View, layer: LayerResult) -> list[int]:
-    """The layer's parameter blobs that a solver would change: no statistics, a rate other than 0."""
-    node, net = layer.node, view.net
-    asked = learned(node, net.dialect)
-    return [
-        i
-        for i, blob in enumerate(node.setup.params)
-        if not blob.statistic and blob.role not in STATISTICS and asked[i] and lr(net, node, i) != 0
-    ]
 
 
 # -- DYN028 ------------------------------------------------------------------------------------------------------------

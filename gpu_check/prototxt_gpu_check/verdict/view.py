@@ -7,8 +7,9 @@ from typing import Any
 
 from prototxt_gpu_check.result import BlobResult, ForwardResult, LayerResult, ParamResult
 from prototxt_gpu_check.stats import Stats
+from prototxt_net.backward import learned
 from prototxt_net.finding import Finding, Related, Severity
-from prototxt_net.flow import FINE_TUNE_SHARE, WEIGHTED, frozen, missing_share, trainable
+from prototxt_net.flow import FINE_TUNE_SHARE, STATISTICS, WEIGHTED, frozen, lr, missing_share, trainable
 from prototxt_net.net import Blob, Node, PhaseNet
 from prototxt_net.zeros import fate
 
@@ -43,6 +44,7 @@ NAMES = {
     "DYN029": "symmetric-weights",
     "DYN030": "vanishing-gradient",
     "DYN031": "exploding-gradient",
+    "DYN032": "update-ratio",
     "DYN033": "grad-depth-profile",
     "DYN034": "grad-through-cut",
     "SHP027": "weights-shape",
@@ -234,3 +236,14 @@ def _places(related: Iterable[tuple[Node, str]]) -> Iterator[Related]:
 def param(layer: LayerResult, *roles: str) -> ParamResult | None:
     """The layer's first parameter blob with one of these roles."""
     return next((p for p in layer.params if p.role in roles), None)
+
+
+def trained(view: View, layer: LayerResult) -> list[int]:
+    """The layer's parameter blobs that a solver would change: no statistics, a rate other than 0."""
+    node, net = layer.node, view.net
+    asked = learned(node, net.dialect)
+    return [
+        i
+        for i, blob in enumerate(node.setup.params)
+        if not blob.statistic and blob.role not in STATISTICS and asked[i] and lr(net, node, i) != 0
+    ]

@@ -45,7 +45,7 @@ SYMPTOMS = (
         "probability of the right class is 0 in float32. The scores are enormous. Most often a BatchNorm that was"
         " never trained uses its stored statistics, which are 0, and multiplies its input by 316; else the "
         "learning rate or the input is far too large. `lsp forward` names the layer where the numbers jump.",
-        "BN010 DYN012 DYN020 DYN010 BN018 DYN031 DAT001 SOL015 DYN021 INI003 DYN001 DYN023 DYN011",
+        "BN010 DYN012 DYN020 DYN010 BN018 DYN031 DYN032 DAT001 SOL015 DYN021 INI003 DYN001 DYN023 DYN011",
     ),
     Symptom(
         "All outputs are zero after BatchNorm",
@@ -141,7 +141,7 @@ SYMPTOMS = (
         ),
         "The steps are too large for the gradients: a rate that is too high, a loss that is a sum over positions,"
         " images of 0 to 255. `lsp log` finds the first layer of the log that is not finite.",
-        "DYN031 DYN001 DYN010 SOL015 LOS007 DAT001 BN050 BN010 DYN012 INI004 INI005 DYN025 LOS004 BN032 "
+        "DYN031 DYN032 DYN001 DYN010 SOL015 LOS007 DAT001 BN050 BN010 DYN012 INI004 INI005 DYN025 LOS004 BN032 "
         "LOG001 DYN033 DYN016",
     ),
     Symptom(

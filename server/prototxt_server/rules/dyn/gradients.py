@@ -7,6 +7,12 @@ from prototxt_server.rules.dyn.base import DynamicRule, dynamic
 from prototxt_server.rules.dyn.nets import conv, layer, net
 
 _SOUND = net(conv("data", "conv") + layer("relu", "ReLU", "conv", "x"))
+_SOLVER = """net: "net.prototxt"
+base_lr: %s
+lr_policy: "fixed"
+momentum: 0.9
+max_iter: 1000
+"""
 _FROZEN = "param { lr_mult: 0 } param { lr_mult: 0 }"
 
 
@@ -144,6 +150,34 @@ class ExplodingGradient(DynamicRule):
                 + layer("root", "Power", "relu", "x", "power_param { power: 0.5 }")
             )
         ),
+    )
+
+
+@dynamic
+class UpdateRatio(DynamicRule):
+    """## What it does
+    With a solver beside the net (or `lsp forward --solver FILE`), reports weights of which the first update changes
+    more than a tenth, or less than a hundred-millionth. Size of an update: rate * lr_mult * (gradient + weight decay),
+    after clip_gradients, as Caffe's SGD and Nesterov make it, against that of the weights (L2 norms). Samples of the
+    batch that did not run are taken to cancel noise, and weights that start very small are measured by the size that
+    they grow to, so the share is one that the update has at least. Other solvers (Adam, RMSProp and so on), whose
+    update hardly depends on the size of the gradient, are not judged.
+
+    ## Why is this bad?
+    About a thousandth is healthy. An update as large as the weights leaves nothing of their initialisation, and the
+    loss goes up or to 87.3365; one below the rounding of single precision does not happen.
+
+    ## Fix safety
+    None: base_lr, lr_mult of the layer, or clip_gradients of the solver.
+    """
+
+    code = "DYN032"
+    name = "update-ratio"
+    severity = "warning"
+    GOOD = (Example(_SOUND, files={"solver.prototxt": _SOLVER % "0.01"}), Example(_SOUND))
+    BAD = (
+        Example(_SOUND, files={"solver.prototxt": _SOLVER % "10"}),
+        Example(_SOUND, files={"solver.prototxt": _SOLVER % "1e-12"}),
     )
 
 

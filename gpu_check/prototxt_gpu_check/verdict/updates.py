@@ -1,0 +1,108 @@
+"""What the solver's first update does to the weights: DYN032. Silent without a solver that the numbers are known of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prototxt_gpu_check.result import BackwardResult, LayerResult
+from prototxt_gpu_check.solver import Solver
+from prototxt_gpu_check.verdict.view import View, trained
+from prototxt_net.finding import Finding
+from prototxt_net.flow import lr
+
+LARGE = 0.1
+"""Share of the weights that an update changes; about 0.001 is healthy."""
+HOPELESS = 1.0
+SMALL = 1e-8
+"""Below the rounding of single precision (6e-8): the sum is the weight again."""
+
+
+@dataclass(slots=True, frozen=True)
+class _Change:
+    """One weight blob's update. ratio: against its weights, or larger ones, see `_reference`; most: against its own."""
+
+    layer: LayerResult
+    ratio: float
+    most: float
+
+
+def findings(view: View, found: BackwardResult) -> Iterator[Finding]:
+    """One finding of each kind. Of several solvers that name the net, the one that does least speaks."""
+    changes = _least(view, found)
+    if not changes or view.explained:
+        return
+    solver, blobs = changes
+    worst = max(blobs, key=lambda change: change.ratio)
+    if worst.ratio > LARGE:
+        others = sum(change.ratio > LARGE for change in blobs) - 1
+        more = f" (and {others} more layer{'s' if others > 1 else ''} by more than {LARGE:.0%})" if others else ""
+        outcome = "nothing of them is left" if worst.ratio > HOPELESS else "that undoes their initialisation"
+        yield view.finding(
+            "DYN032",
+            worst.layer,
+            "warning",
+            f"With the rate of {solver.name} ({solver.rate:g}) the first update changes the weights of "
+            f"'{worst.layer.name}' by at least {_percent(worst.ratio)}{more}: {outcome}. About 0.1% is healthy. "
+            "Lower base_lr, or set clip_gradients.",
+        )
+        return
+    still = [change for change in blobs if change.most < SMALL]
+    if still:
+        more = f" and {len(still) - 1} more" if len(still) > 1 else ""
+        yield view.finding(
+            "DYN032",
+            still[0].layer,
+            "info",
+            f"With the rate of {solver.name} ({solver.rate:g}) the first update changes the weights of "
+            f"'{still[0].layer.name}'{more} by {still[0].most:.1g} of their size, less than single precision can tell: "
+            "they stay what they are. About 0.001 is healthy. Raise base_lr or lr_mult.",
+        )
+
+
+def applies(view: View) -> bool:
+    """Whether the gradients are those of the run that the solver would start: from fillers, or on real data."""
+    if view.result.weights is None:
+        return view.from_scratch and not view.substituted
+    return any("given" in layer.facts.get("values", ()) for layer in view.layers)
+
+
+def _least(view: View, found: BackwardResult) -> tuple[Solver, list[_Change]] | None:
+    if not view.result.solvers or not applies(view):
+        return None
+    changes = [(solver, list(_changes(view, found, solver))) for solver in view.result.solvers]
+    changes = [(solver, blobs) for solver, blobs in changes if blobs]
+    return min(changes, key=lambda pair: max(change.ratio for change in pair[1]), default=None)
+
+
+def _changes(view: View, found: BackwardResult, solver: Solver) -> Iterator[_Change]:
+    """Of each layer the weight blob; biases and gammas start at 0 or 1 and are not measured by their own size."""
+    norm = math.sqrt(sum(stats.sum_squares for stats in found.params.values()))
+    requested, used = view.result.batch_requested, view.result.batch_used
+    scale = solver.scale(norm, used / requested if used and requested else 1.0)
+    if not norm or not math.isfinite(norm):
+        return
+    for layer in view.layers:
+        for i in trained(view, layer):
+            stats, blob = found.params.get((layer.node, i)), layer.params[i]
+            if stats is None or blob.role != "weight" or stats.all_zero or blob.before.all_zero:
+                continue
+            gradient, weights = math.sqrt(stats.sum_squares), math.sqrt(blob.before.sum_squares)
+            multiplier = lr(view.net, layer.node, i)
+            decay = layer.node.decay_mult(i)
+            update = solver.update(gradient * scale, weights, stats.count, multiplier, decay)
+            most = solver.gain * solver.rate * abs(multiplier) * gradient / weights
+            yield _Change(layer, update / max(weights, _reference(blob.shape)), most)
+
+
+def _reference(shape: tuple[int, ...]) -> float:
+    """The L2 norm of weights with a variance of 1 / fan-in.
+
+    Weights that start far below that (gaussian, std 1e-4) grow into it within a few updates, as they are meant to.
+    """
+    return math.sqrt(shape[0]) if shape else 0.0
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g}%" if share < 1 else f"{share:.3g} times their size"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import lru_cache
 
 from prototxt_grammar.tree import Field
@@ -57,6 +56,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     folded = {name.lower(): name for name in candidates}
     if word.lower() in folded:
         return folded[word.lower()]
+    from difflib import get_close_matches  # only for a name that nobody knows
+
     near = get_close_matches(word, candidates, 1, 0.7)
     letters = sorted(word)
     return near[0] if near else next((name for name in candidates if sorted(name) == letters), "")
@@ -133,7 +134,9 @@ def _suggestion(type_: FieldType, found: str, reason: str, schema: Schema) -> st
     """A rewrite that keeps the evident meaning, "" when there is none."""
     inner = found[1:-1] if len(found) >= 2 and found[0] in "\"'" and found[-1] == found[0] else ""
     if reason == "string" and found.replace("_", "").isalnum():
-        return f'"{V1_TYPES.get(found, found)}"' if type_.name == "type" else f'"{found}"'
+        if type_.name != "type":
+            return f'"{found}"'
+        return "" if found[0].isdigit() else f'"{V1_TYPES.get(found, found)}"'
     if reason == "integer":
         text = inner or found
         try:

@@ -101,11 +101,12 @@ def outputs(facts: Path) -> dict[Path, str]:
     layers = json.loads((facts / "layers.json").read_text(encoding="utf-8"))
     trunk = json.loads((facts / "schema" / "bvlc.json").read_text(encoding="utf-8"))
     types = sorted(layers["registered_types_by_dialect"]["bvlc"])
-    written = {FOLDER.parent / "bvlc" / "layer_types.txt": "\n".join(types) + "\n"}
+    place = Path(FOLDER)
+    written = {place.parent / "bvlc" / "layer_types.txt": "\n".join(types) + "\n"}
     for dialect in DIALECTS[1:]:
         fork = json.loads((facts / "schema" / f"{dialect}.json").read_text(encoding="utf-8"))
         overlay = difference(trunk, fork, layer_types_of(dialect, layers))
-        written[FOLDER / f"{dialect}.json"] = json.dumps(overlay, indent=1) + "\n"
+        written[place / f"{dialect}.json"] = json.dumps(overlay, indent=1) + "\n"
     return written
 
 

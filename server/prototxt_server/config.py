@@ -7,13 +7,15 @@ command line or the editor says goes before what the file says, except that code
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+from prototxt_grammar import LineIndex
 from prototxt_net.shape import Shape
+from prototxt_server import files as disk
 from prototxt_server.analysis import Settings
 
 NAMES = ("prototxt-lsp.toml", ".prototxt-lsp.toml", "pyproject.toml")
@@ -26,9 +28,33 @@ class ConfigError(Exception):
     value: what stands there, "" where the key itself is at fault.
     """
 
-    def __init__(self, path: Path, problem: str, key: str = "", value: str = "") -> None:
-        super().__init__(f"{path}: {problem}")
+    def __init__(self, path: str, problem: str, key: str = "", value: str = "") -> None:
+        super().__init__(path, problem)
         self.path, self.problem, self.key, self.value = path, problem, key, value
+
+    def __str__(self) -> str:
+        try:
+            lines = LineIndex(disk.read(self.path).text)
+        except disk.PathError:
+            return f"{self.path}: {self.problem}"
+        place = self.place(lines)
+        row = f":{lines.position(place[0], 'utf-32')[0] + 1}" if place else ""
+        return f"{self.path}{row}: {self.problem}"
+
+    def place(self, lines: LineIndex) -> tuple[int, int] | None:
+        """Where the key, or the value of it, stands in the text of the file; None for the file as such."""
+        text = lines.text
+        syntax = re.search(r"at line (\d+), column (\d+)", self.problem)
+        if syntax:
+            start = min(lines.offset(int(syntax[1]) - 1, int(syntax[2]) - 1, "utf-32"), max(len(text) - 1, 0))
+            return start, start + 1
+        table = max(0, text.find(_TABLE)) if os.path.basename(self.path) == "pyproject.toml" else 0
+        pattern = re.compile(rf"""^[ \t\[]*["']?({re.escape(self.key)})\b""", re.MULTILINE)
+        key = pattern.search(text, table) if self.key else None
+        if key is None:
+            return None
+        value = text.find(self.value, key.end(1)) if self.value else -1
+        return key.span(1) if value < 0 else (value, value + len(self.value))
 
 
 @dataclass(slots=True, frozen=True)
@@ -38,7 +64,7 @@ class Config:
     files: this file, and those that it extends. code_lists: the codes as given, with file and key.
     """
 
-    folder: Path
+    folder: str
     dialect: str | None = None
     phase: str | None = None
     level: int | None = None
@@ -48,8 +74,8 @@ class Config:
     extend_select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    files: tuple[Path, ...] = ()
-    code_lists: tuple[tuple[Path, str, tuple[str, ...]], ...] = ()
+    files: tuple[str, ...] = ()
+    code_lists: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
 
     def applied_to(self, given: Settings, path: str) -> Settings:
         """The settings for one file: what the command line gave, and this file's values where it gave nothing."""
@@ -70,6 +96,7 @@ class Config:
         if not self.per_file_ignores:
             return
         from fnmatch import fnmatch
+        from pathlib import Path
 
         name = Path(path).resolve()
         relative = name.relative_to(self.folder).as_posix() if name.is_relative_to(self.folder) else name.as_posix()
@@ -88,7 +115,7 @@ def config_for(path: str, config: str | None = None, isolated: bool = False) -> 
     """The configuration that holds for one file, None where there is none. Raises ConfigError."""
     if isolated:
         return None
-    return load(Path(config)) if config else closest(Path(path).resolve().parent)
+    return load(config) if config else closest(os.path.dirname(os.path.realpath(path)))
 
 
 def forget() -> None:
@@ -99,17 +126,18 @@ def forget() -> None:
 
 
 @cache
-def closest(folder: Path) -> Config | None:
+def closest(folder: str) -> Config | None:
     """The configuration of the nearest folder that has one, going up. Raises ConfigError."""
     for name in NAMES:
-        path = folder / name
-        if os.path.isfile(path) and (name != "pyproject.toml" or _own_table(_read(path), path) is not None):
+        path = os.path.join(folder, name)
+        if os.path.isfile(path) and (name != "pyproject.toml" or _is_ours(path)):
             return load(path)
-    return closest(folder.parent) if folder != folder.parent else None
+    above = os.path.dirname(folder)
+    return closest(above) if above != folder else None
 
 
 @cache
-def load(path: Path) -> Config:
+def load(path: str) -> Config:
     """A configuration file, and below it what it extends. Raises ConfigError."""
     return _load(path, ())
 
@@ -131,14 +159,14 @@ def require_known_codes(config: Config) -> None:
             raise ConfigError(path, f"`{key}`: no rule is called `{code}`; {hint}", key, code)
 
 
-def _load(path: Path, seen: tuple[Path, ...]) -> Config:
+def _load(path: str, seen: tuple[str, ...]) -> Config:
     from prototxt_server.config_keys import KEYS, Wrong, nearest
 
-    path = path.resolve()
+    path = os.path.realpath(path)
     if path in seen:
         raise ConfigError(seen[-1], "`extend` leads back to the file itself", "extend")
     table = _read(path)
-    if path.name == "pyproject.toml":
+    if os.path.basename(path) == "pyproject.toml":
         table = _own_table(table, path) or {}
     values: dict[str, Any] = {}
     for key, value in table.items():
@@ -149,10 +177,10 @@ def _load(path: Path, seen: tuple[Path, ...]) -> Config:
             values[key.replace("-", "_")] = KEYS[key].read(value)
         except Wrong as wrong:
             raise ConfigError(path, f"`{key}{wrong.where}` {wrong}", key, str(wrong.value)) from None
-    base = Config(path.parent)
+    base = Config(os.path.dirname(path))
     extended = values.pop("extend", None)
     if extended:
-        base = replace(_load(_existing(path, extended), (*seen, path)), folder=path.parent)
+        base = replace(_load(_existing(path, extended), (*seen, path)), folder=base.folder)
     lists = [(path, key, values[key.replace("-", "_")]) for key in _CODE_KEYS if key.replace("-", "_") in values]
     lists += [(path, "per-file-ignores", codes) for _, codes in values.get("per_file_ignores", ())]
     return replace(base, **values, files=(path, *base.files), code_lists=(*lists, *base.code_lists))
@@ -161,14 +189,24 @@ def _load(path: Path, seen: tuple[Path, ...]) -> Config:
 _CODE_KEYS = ("select", "extend-select", "ignore")
 
 
-def _existing(path: Path, extended: str) -> Path:
-    target = path.parent / extended
+def _existing(path: str, extended: str) -> str:
+    target = os.path.join(os.path.dirname(path), extended)
     if not os.path.isfile(target):
         raise ConfigError(path, f"`extend`: there is no file {target}", "extend", extended)
     return target
 
 
-def _own_table(table: dict[str, Any], path: Path) -> dict[str, Any] | None:
+def _is_ours(path: str) -> bool:
+    """Whether a pyproject.toml has a table for us. Most do not name us at all and need not be read as TOML."""
+    try:
+        if _TABLE.encode() not in disk.read_bytes(path):
+            return False
+    except disk.PathError as error:
+        raise ConfigError(path, str(error).removeprefix(f"{path}: ")) from None
+    return _own_table(_read(path), path) is not None
+
+
+def _own_table(table: dict[str, Any], path: str) -> dict[str, Any] | None:
     """`[tool.prototxt-lsp]` of a pyproject.toml, None when it has none."""
     tools = table.get("tool", {})
     own = tools.get(_TABLE) if isinstance(tools, dict) else None
@@ -177,11 +215,11 @@ def _own_table(table: dict[str, Any], path: Path) -> dict[str, Any] | None:
     return own
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: str) -> dict[str, Any]:
     import tomllib  # only where there is a file to read
 
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             return tomllib.load(file)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(path, f"is not TOML: {error}") from None

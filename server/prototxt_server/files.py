@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 SUFFIXES = (".prototxt", ".pbtxt", ".pt")
 UTF16, BINARY = "UTF-16", "binary"
@@ -83,7 +82,8 @@ def _standard_input() -> bytes:
 def read_bytes(path: str) -> bytes:
     """The content of one file. Raises PathError for a folder, a missing or an unreadable file."""
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read()
     except IsADirectoryError:
         raise PathError(f"{path}: is a folder, not a file") from None
     except FileNotFoundError:
@@ -120,7 +120,8 @@ def _replace(target: str, data: bytes) -> None:
     try:
         handle, draft = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".lsp-")
     except PermissionError:  # a folder that takes no new files: the file itself may still be written
-        Path(target).write_bytes(data)
+        with open(target, "wb") as file:
+            file.write(data)
         return
     try:
         with open(handle, "wb") as file:
@@ -179,8 +180,7 @@ def _looks_like_caffe(path: str) -> bool:
 
 def _git_ignored(folder: str, files: list[str]) -> frozenset[str]:
     """Those of `files` that git ignores; none when this is no git checkout or git is not installed."""
-    here = Path(folder).resolve()
-    if not files or not any((parent / ".git").exists() for parent in (here, *here.parents)):
+    if not files or not _in_git(os.path.realpath(folder)):
         return frozenset()
     import subprocess
 
@@ -197,3 +197,8 @@ def _git_ignored(folder: str, files: list[str]) -> frozenset[str]:
         return frozenset()
     ignored = map(os.fsdecode, done.stdout.split(b"\0"))
     return frozenset(by_absolute[path] for path in ignored if path in by_absolute)
+
+
+def _in_git(folder: str) -> bool:
+    above = os.path.dirname(folder)
+    return os.path.exists(os.path.join(folder, ".git")) or (above != folder and _in_git(above))

@@ -38,7 +38,7 @@ def expected_field(entry: dict[str, Any], enums: dict[str, Any]) -> dict[str, ob
 
 
 def test_dialects_are_the_trunk_and_the_overlay_files() -> None:
-    files = {path.stem for path in overlay.FOLDER.glob("*.json")}
+    files = {path.stem for path in Path(overlay.FOLDER).glob("*.json")}
     assert load.DIALECTS[0] == "bvlc"
     assert set(load.DIALECTS[1:]) == files
     assert len(load.DIALECTS) == len(files) + 1

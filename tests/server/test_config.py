@@ -117,15 +117,32 @@ def test_a_wrong_configuration_names_its_key(lsp: Lsp, command: str, content: st
     (tmp_path / "prototxt-lsp.toml").write_bytes(content.encode("latin-1"))
     done = lsp(command, "net.prototxt", cwd=tmp_path)
     assert done.code == 2
-    assert done.err.startswith(f"lsp: {tmp_path / 'prototxt-lsp.toml'}: ")
+    row = "" if "\xff" in content else ":1"
+    assert done.err.startswith(f"lsp: {tmp_path / 'prototxt-lsp.toml'}{row}: ")
     assert WRONG[content] in done.err
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "row"),
+    [
+        ("prototxt-lsp.toml", "level = 1\n\n[shapes]\ndata = [1]\nlabel = [-1]\n", 5),
+        ("prototxt-lsp.toml", "level = 1\nignore = [\n  'BN',\n  'QQ7',\n]\n", 4),
+        ("prototxt-lsp.toml", "level = 1\r\nphase = 'train'\r\n", 2),
+        ("prototxt-lsp.toml", "level = 1\n= 3\n", 2),
+        ("pyproject.toml", "[project]\nlevel = 'x'\n[tool.prototxt-lsp]\nlevel = 'x'\n", 4),
+    ],
+)
+def test_a_wrong_configuration_names_the_line(lsp: Lsp, name: str, content: str, row: int, tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_bytes(ZERO_GAMMA)
+    (tmp_path / name).write_bytes(content.encode())
+    assert lsp("check", "net.prototxt", cwd=tmp_path).err.startswith(f"lsp: {tmp_path / name}:{row}: ")
 
 
 def test_the_file_that_is_extended_is_named(lsp: Lsp, tmp_path: Path) -> None:
     (tmp_path / "prototxt-lsp.toml").write_text("extend = 'base.toml'")
     (tmp_path / "base.toml").write_text("levle = 1")
-    assert lsp("config", cwd=tmp_path).err.startswith(f"lsp: {tmp_path / 'base.toml'}: no key is called `levle`")
+    assert lsp("config", cwd=tmp_path).err.startswith(f"lsp: {tmp_path / 'base.toml'}:1: no key is called `levle`")
 
 
 # -- the schema --------------------------------------------------------------------------------------------------------

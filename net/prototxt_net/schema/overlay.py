@@ -1,10 +1,10 @@
 """The overlays: how each fork's schema differs from BVLC's, a JSON file each, written by net/tools/make_overlays.py."""
 
+import os
 from functools import cache
-from pathlib import Path
 from typing import TypedDict
 
-FOLDER = Path(__file__).parent / "overlays"
+FOLDER = os.path.join(os.path.dirname(__file__), "overlays")
 
 DIALECTS: tuple[str, ...] = (
     # The trunk first: most files are written for it, and what it reads needs no other reason.
@@ -94,5 +94,6 @@ def read(dialect: str) -> Overlay:
     """The overlay of a dialect other than "bvlc". Raises FileNotFoundError when there is none."""
     import json  # not needed for a BVLC net
 
-    overlay: Overlay = json.loads((FOLDER / f"{dialect}.json").read_bytes())
+    with open(os.path.join(FOLDER, f"{dialect}.json"), "rb") as file:
+        overlay: Overlay = json.load(file)
     return overlay

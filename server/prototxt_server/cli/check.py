@@ -10,7 +10,7 @@ import click
 
 from prototxt_net.finding import SEVERITIES
 from prototxt_net.words import count
-from prototxt_server import baseline, files
+from prototxt_server import files
 from prototxt_server.checking import Checked, Task, check_all
 from prototxt_server.cli.common import complain, fail, layout, reading_options, say, settings_of
 from prototxt_server.cli.progress import shown
@@ -203,6 +203,8 @@ def _without_known(found: list[FileFindings], path: str, prune: bool) -> list[Fi
 
     prune: also write the baseline anew without what is gone.
     """
+    from prototxt_server import baseline
+
     try:
         known = baseline.load(path)
         if known is None:

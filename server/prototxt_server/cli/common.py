@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable
 from typing import IO, Any, NoReturn, TypeVar
 
@@ -132,10 +131,15 @@ def require_net(analysis: Analysis) -> None:
 def layout(stream: IO[str], options: dict[str, Any]) -> Layout:
     """How reports are laid out on a stream: wrapped and, unless told otherwise, coloured on a terminal."""
     terminal = stream.isatty()
+    width = None
+    if terminal:
+        import shutil
+
+        width = min(shutil.get_terminal_size().columns, 120)
     colour = options.get("colour")
     return Layout(
         colour=(terminal and "NO_COLOR" not in os.environ) if colour is None else colour,
-        width=min(shutil.get_terminal_size().columns, 120) if terminal else None,
+        width=width,
         fail_on=options["fail_on"],
         unsafe=options.get("unsafe_fixes", False),
     )

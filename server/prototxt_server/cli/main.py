@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -37,7 +38,9 @@ class LazyGroup(click.Group):
         """The command, or None."""
         if cmd_name not in COMMANDS:
             return None
+        gc.disable()  # importing leaves nothing to collect
         module = importlib.import_module(f"prototxt_server.cli.{cmd_name}")
+        gc.enable()
         command: click.Command = module.command
         return command
 
@@ -89,6 +92,8 @@ def main() -> None:
         if os.environ.get("LSP_DEBUG") == "1":
             raise
         raise SystemExit(_failed(error)) from None
+    finally:
+        gc.freeze()  # the process ends: what it still holds need not be looked through
     raise SystemExit(code if isinstance(code, int) else 0)
 
 

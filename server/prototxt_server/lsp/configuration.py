@@ -6,7 +6,6 @@ What is wrong in one is shown in that file; until it is put right the nets below
 from __future__ import annotations
 
 import logging
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +67,7 @@ class Configuration:
 
     def _warn_of_unknown_codes(self, given: Settings) -> None:
         """A code of the editor's settings that no rule has does nothing; say so once, in the log."""
-        place = Path("the editor's settings")
+        place = "the editor's settings"
         lists = ((place, "prototxt.select", given.select), (place, "prototxt.ignore", given.ignore))
         try:
             config.require_known_codes(config.Config(place, code_lists=lists))
@@ -103,7 +102,7 @@ class Configuration:
 
     def _show(self) -> None:
         """One diagnostic in each file that is wrong, as long as an open document needs it."""
-        wrong = {from_fs_path(str(error.path)) or "": error for error in self._errors.values()}
+        wrong = {from_fs_path(error.path) or "": error for error in self._errors.values()}
         for uri in self._shown.keys() - wrong.keys():
             del self._shown[uri]
             self._server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
@@ -119,23 +118,10 @@ class Configuration:
 def range_of(error: config.ConfigError, encoding: str) -> types.Range:
     """Where the key, or the value of it, that an error speaks about stands in its file; the first line at worst."""
     try:
-        lines = LineIndex(files.read(str(error.path)).text)
+        lines = LineIndex(files.read(error.path).text)
     except files.PathError:
         return types.Range(types.Position(0, 0), types.Position(0, 0))
-    text = lines.text
-    syntax = re.search(r"at line (\d+), column (\d+)", error.problem)
-    table = text.find("prototxt-lsp") if error.path.name == "pyproject.toml" else 0
-    key = re.search(rf"""^[ \t\[]*["']?({re.escape(error.key)})\b""", text[max(table, 0) :], re.MULTILINE)
-    if syntax:
-        start = min(lines.offset(int(syntax[1]) - 1, int(syntax[2]) - 1, "utf-32"), max(len(text) - 1, 0))
-        end = start + 1
-    elif error.key and key:
-        start, end = key.start(1) + max(table, 0), key.end(1) + max(table, 0)
-        value = text.find(error.value, end) if error.value else -1
-        if value >= 0:
-            start, end = value, value + len(error.value)
-    else:
-        start, end = 0, lines.line_range(0)[1]
+    start, end = error.place(lines) or lines.line_range(0)
     return types.Range(*(types.Position(*lines.position(at, encoding)) for at in (start, end)))
 
 

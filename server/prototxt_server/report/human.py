@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Iterable
 
@@ -70,6 +69,8 @@ def _full(file: FileFindings, finding: Finding, style: Style, layout: Layout) ->
 def _wrapped(text: str, width: int | None) -> str:
     if width is None or len(text) <= width:
         return text
+    import textwrap
+
     return textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 

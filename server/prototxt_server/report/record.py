@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
-from hashlib import sha256
 from typing import Any
 
 from prototxt_grammar import LineIndex
@@ -120,6 +119,8 @@ def fingerprints(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
 
     No two are equal: the second finding of the same kind in the same layer is the second.
     """
+    from hashlib import sha256
+
     seen: Counter[str] = Counter()
     for row in rows:
         identity = "\0".join((row["filename"], row["code"], row["layer"] or "", row["message"]))

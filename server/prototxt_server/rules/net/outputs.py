@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container, Iterable
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from prototxt_grammar.edits import Edit, newline_of
@@ -259,7 +259,7 @@ class LabelInDeploy(Rule):
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """One finding a layer."""
-        if "deploy" not in PurePath(analysis.source.path).name.lower():
+        if "deploy" not in os.path.basename(analysis.source.path).lower():
             return
         for net in analysis.nets:
             compared = [nodes for type_, nodes in net.by_type.items() if _compares(type_, net.dialect)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from prototxt_net.batchnorm import mode, norms
@@ -127,7 +127,8 @@ class SnapshotPrefix(SolverRule):
     def check_solver(self, analysis: Analysis, root: Bound) -> Iterable[Finding]:
         """A snapshot interval without a prefix."""
         if number(root, "snapshot") > 0 and not root.get("snapshot_prefix"):
-            stem = PurePath(analysis.source.path).stem if analysis.source.path not in ("", "-") else ""
+            path = analysis.source.path
+            stem = os.path.splitext(os.path.basename(path))[0] if path not in ("", "-") else ""
             yield self.on(
                 analysis,
                 "snapshot",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from prototxt_net.finding import Finding
@@ -56,7 +56,7 @@ class WrongFileKind(Rule):
             )
             yield self.in_file(analysis.file, message, start, end, severity="error", aborts=True)
             return
-        name = PurePath(analysis.source.path).stem.lower().replace("-", "_")
+        name = os.path.splitext(os.path.basename(analysis.source.path))[0].lower().replace("-", "_")
         parts = set(name.split("_"))
         kind = analysis.file.kind
         if kind == "solver" and "solver" not in name and parts & {"deploy", "trainval", "train", "test", "net"}:

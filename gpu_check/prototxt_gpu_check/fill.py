@@ -29,6 +29,9 @@ _UNIFORM_STEPS = float(1 << 24)
 NORMAL_STD = math.sqrt(4 * (65536.0**2 - 1) / 12)
 """Standard deviation of the raw sum of four 16-bit uniforms."""
 
+ROUNDING = 1e-5
+"""Relative difference below which numbers may be one number in float32."""
+
 FILLERS = frozenset({"constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra", "bilinear"})
 
 
@@ -57,6 +60,19 @@ class Filler:
                 return self.mean == 0 == self.std or self.sparse == 0
             case _:
                 return False
+
+    @property
+    def varies(self) -> bool:
+        """What it draws differs by more than float32's rounding, so that no two units can be alike."""
+        match self.type:
+            case "constant":
+                return False
+            case "uniform":
+                return self.max - self.min > ROUNDING * max(abs(self.min), abs(self.max))
+            case "gaussian":
+                return self.std > ROUNDING * abs(self.mean) and self.sparse != 0
+            case _:
+                return True
 
 
 def stream(seed: int, *key: object) -> int:

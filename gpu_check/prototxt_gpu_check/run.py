@@ -23,7 +23,7 @@ from prototxt_gpu_check.parameters import Mismatch, Origin, Store, known
 from prototxt_gpu_check.plan import Plan, last_use
 from prototxt_gpu_check.result import BlobResult, Degraded, ForwardResult, LayerResult, ParamResult
 from prototxt_gpu_check.sources import Inputs, values
-from prototxt_gpu_check.stats import Recorder
+from prototxt_gpu_check.stats import Recorder, Stats, take
 from prototxt_gpu_check.weights import Weights
 from prototxt_net.batchnorm import phase_of
 from prototxt_net.flow import is_loss, loss_weights
@@ -32,6 +32,9 @@ from prototxt_net.net import Blob, Node, PhaseNet
 
 COMPARE_LIMIT = 1 << 22
 """Elements up to which an output is fetched to see whether all its samples are equal."""
+
+HELD = 1 << 14
+"""Elements of a parameter blob that is kept until somebody asks for its statistics; a larger one is made again."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -64,7 +67,9 @@ class _Recorded:
     checked: bool
     reason: str = ""
     tops: list[tuple[str, tuple[int, ...], int, bool | None]] = field(default_factory=list)
-    params: list[tuple[str, tuple[int, ...], Origin, int, int]] = field(default_factory=list)
+    params: list[tuple[str, tuple[int, ...], Origin, int | Callable[[], Stats], int | None]] = field(
+        default_factory=list
+    )
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -185,7 +190,7 @@ class Pass:
             keep=self.options.backward,
         )
         record = _Recorded(node, True, facts=step.facts)
-        before = [self._recorder.record(_one_row(p)) for p in params]
+        before = [self._look(node, index, p) for index, p in enumerate(params)]
         try:
             tops = run(step)
         except NotImplementedError as error:
@@ -195,13 +200,24 @@ class Pass:
             self._take(record, node, index, name, top)
         for index, param in enumerate(params):
             new = step.updates.get(index)
-            after = before[index] if new is None else self._recorder.record(_one_row(new))
+            after = None if new is None else self._recorder.record(_one_row(new))
             role = node.setup.params[index].role
             record.params.append((role, tuple(param.shape), origins[index], before[index], after))
         if step.keep:
             step.bottoms = ()  # the backward pass reads what lies in their memory then
             self._steps[node] = step
         return record
+
+    def _look(self, node: Node, index: int, param: Array) -> int | Callable[[], Stats]:
+        """Statistics of a parameter blob: at once where they cost little or are needed, else when asked for.
+
+        Holding the weights of all layers until then would need their memory; making them again gives the same numbers.
+        """
+        if self.backend.kernels is not None or self.options.backward:
+            return self._recorder.record(_one_row(param))
+        if param.size <= HELD:
+            return lambda: take(self.backend, _one_row(param))
+        return lambda: take(self.backend, _one_row(self._store.make(node)[0][index]))
 
     def _source(self, node: Node) -> _Recorded:
         record = _Recorded(node, True)
@@ -250,7 +266,14 @@ class Pass:
             layer = LayerResult(r.node, r.checked, r.reason, facts=r.facts)
             layer.tops = [BlobResult(name, shape, stats[i], same) for name, shape, i, same in r.tops]
             layer.params = [
-                ParamResult(role, shape, origin, stats[b], stats[a]) for role, shape, origin, b, a in r.params
+                ParamResult(
+                    role,
+                    shape,
+                    origin,
+                    stats[before] if isinstance(before, int) else before,
+                    None if after is None else stats[after],
+                )
+                for role, shape, origin, before, after in r.params
             ]
             result.layers.append(layer)
         if self.backprop is not None:

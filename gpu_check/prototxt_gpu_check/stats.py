@@ -1,15 +1,13 @@
 """Statistics of one array: per channel and in total, from one pass over the data.
 
-A channel is an index of axis 1 (arrays with fewer axes are one channel). The kernel and the NumPy body yield the same
-eight numbers per (channel, chunk): {sum|x|, max|x|, zeros, NaNs, Infs, shift, sum(x-shift), sum((x-shift)^2)}, sums and
-maximum over the finite elements. On a device they stay there until `Recorder.finish`: one copy and one wait a check.
+A channel is an index of axis 1 (arrays with fewer axes are one channel). On a device a kernel leaves eight numbers per
+(channel, chunk) there until `Recorder.finish`: one copy and one wait a check. NumPy's way is in `rowstats.py`.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,14 +16,10 @@ import numpy.typing as npt
 from prototxt_gpu_check.backend import Array, Backend
 from prototxt_gpu_check.kernels import BLOCK
 from prototxt_gpu_check.layout import count, rows
-
-CHUNK = 1 << 16
-"""Elements summed in float32 before the sums are added up in float64; below 2^24, so that a float count is exact."""
+from prototxt_gpu_check.rowstats import CHUNK, row_stats
 
 SHORT_ROW = 64
 PARTIAL = 8
-_FLT_MIN_BITS = 0x00800000
-_INF_BITS = 0x7F800000
 
 
 @dataclass(slots=True, frozen=True)
@@ -34,9 +28,13 @@ class Stats:
 
     shape: tuple[int, ...]
     per_channel: int
+    peak: float
+    """The largest |x| among the finite elements of all channels, 0 where there are none."""
+    zeros: int
+    """Elements with |x| < FLT_MIN, in all channels."""
+    silent: npt.NDArray[np.bool_]
+    """Which channels are 0 throughout."""
     sum_abs: npt.NDArray[np.float64]
-    max_abs: npt.NDArray[np.float64]
-    zeros: npt.NDArray[np.int64]
     nans: npt.NDArray[np.int64]
     infs: npt.NDArray[np.int64]
     total: npt.NDArray[np.float64]
@@ -52,7 +50,7 @@ class Stats:
     @property
     def channels(self) -> int:
         """Channels (size of axis 1)."""
-        return len(self.zeros)
+        return len(self.sum_abs)
 
     @property
     def nonfinite(self) -> int:
@@ -62,17 +60,17 @@ class Stats:
     @property
     def zero_frac(self) -> float:
         """Share of elements with |x| < FLT_MIN; 0 for an empty array."""
-        return float(self.zeros.sum()) / self.count if self.count else 0.0
+        return self.zeros / self.count if self.count else 0.0
 
     @property
     def all_zero(self) -> bool:
         """Every element is 0 (and there is one)."""
-        return self.count > 0 and int(self.zeros.sum()) == self.count
+        return self.count > 0 and self.zeros == self.count
 
     @property
     def zero_channels(self) -> int:
         """Channels that are 0 throughout."""
-        return int((self.zeros == self.per_channel).sum()) if self.per_channel else 0
+        return int(self.silent.sum())
 
     @property
     def _finite(self) -> int:
@@ -86,7 +84,7 @@ class Stats:
     @property
     def maximum(self) -> float | None:
         """Largest |x| among the finite elements; None where there are none."""
-        return float(self.max_abs.max()) if self._finite else None
+        return self.peak if self._finite else None
 
     @property
     def mean(self) -> float | None:
@@ -147,16 +145,17 @@ def from_partials(shape: tuple[int, ...], partials: npt.NDArray[Any], per_channe
         lengths[-1] = per_channel - chunk * (chunks - 1)
     finite = lengths - p[..., 3] - p[..., 4]
     shift, s1, s2 = p[..., 5], p[..., 6], p[..., 7]
-    n = finite.sum(axis=1)
+    n, zeros = finite.sum(axis=1), p[..., 2].sum(axis=1)
     first = s1.sum(axis=1)
     # All chunks of a row share the row's shift, so the sums add up and one correction centres them.
     spread = s2.sum(axis=1) - np.divide(first * first, n, out=np.zeros_like(n), where=n > 0)
     return Stats(
         shape=shape,
         per_channel=per_channel,
+        peak=float(p[..., 1].max(initial=0.0)),
+        zeros=int(zeros.sum()),
+        silent=(zeros == per_channel) & (per_channel > 0),
         sum_abs=p[..., 0].sum(axis=1),
-        max_abs=p[..., 1].max(axis=1, initial=0.0),
-        zeros=p[..., 2].sum(axis=1).astype(np.int64),
         nans=p[..., 3].sum(axis=1).astype(np.int64),
         infs=p[..., 4].sum(axis=1).astype(np.int64),
         total=(shift * finite).sum(axis=1) + first,
@@ -164,70 +163,17 @@ def from_partials(shape: tuple[int, ...], partials: npt.NDArray[Any], per_channe
     )
 
 
-def numpy_partials(r: npt.NDArray[np.float32], chunk: int) -> npt.NDArray[np.float32]:
-    """The kernel's numbers for rows (C, L), in pieces that stay in the cache."""
-    channels, length = r.shape
-    chunks = max(1, -(-length // chunk)) if length else 1
-    out = np.zeros((channels, chunks, PARTIAL), np.float32)
-    if not length:
-        return out
-    group = max(1, chunk // length)
-    scratch = np.empty((group, min(chunk, length)), np.float32)
-    for k in range(chunks):
-        for c in range(0, channels, group):
-            piece = r[c : c + group, k * chunk : (k + 1) * chunk]
-            _piece(piece, r[c : c + group, 0], scratch[: len(piece), : piece.shape[1]], out[c : c + group, k])
-    return out
+def from_rows(shape: tuple[int, ...], r: npt.NDArray[np.float32]) -> Stats:
+    """The statistics of a blob whose channels are the rows of r (C, L)."""
+    s = row_stats(r)
+    return Stats(shape, r.shape[1], s.peak, s.zeros, s.silent, s.sum_abs, s.nans, s.infs, s.total, s.spread)
 
 
-def _piece(
-    piece: npt.NDArray[np.float32],
-    first: npt.NDArray[np.float32],
-    scratch: npt.NDArray[np.float32],
-    out: npt.NDArray[np.float32],
-) -> None:
-    magnitude = np.abs(piece, out=scratch)
-    bits = magnitude.view(np.uint32)
-    shift = np.where(np.isfinite(first), first, np.float32(0))
-    out[:, 5] = shift
-    zero = bits < _FLT_MIN_BITS
-    peaks = _peaks(magnitude)
-    if np.isfinite(peaks).all():
-        # Sums by BLAS, in half the time of a reduction: it keeps some 16 to 64 partial sums, which is exact enough for
-        # CHUNK elements, and short rows are where reductions are slowest.
-        ones = _ones(piece.shape[1])
-        out[:, 1] = peaks
-        if len(piece) == 1:
-            out[:, 2] = np.count_nonzero(zero)
-        elif zero.any():
-            out[:, 2] = zero.astype(np.float32) @ ones
-        out[:, 0] = magnitude @ ones
-        d = np.subtract(piece, shift[:, None], out=scratch)
-        out[:, 6] = d @ ones
-        out[:, 7] = np.vecdot(d, d) if piece.shape[1] > SHORT_ROW else np.einsum("ij,ij->i", d, d)
-        return
-    out[:, 2] = np.count_nonzero(zero, axis=1)
-    finite = bits < _INF_BITS
-    out[:, 3] = np.count_nonzero(bits > _INF_BITS, axis=1)
-    out[:, 4] = np.count_nonzero(bits == _INF_BITS, axis=1)
-    kept = np.where(finite, magnitude, np.float32(0))
-    out[:, 0] = kept.sum(axis=1)
-    out[:, 1] = kept.max(axis=1)
-    d = np.where(finite, piece, shift[:, None]) - shift[:, None]
-    out[:, 6] = d.sum(axis=1)
-    out[:, 7] = (d * d).sum(axis=1)
-
-
-def _peaks(magnitude: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The largest of each row; along short rows `reduceat` is two to three times faster than a reduction."""
-    if len(magnitude) == 1 or not magnitude.flags.c_contiguous:
-        return np.asarray(magnitude.max(axis=1))
-    return np.maximum.reduceat(magnitude.reshape(-1), np.arange(0, magnitude.size, magnitude.shape[1]))
-
-
-@lru_cache(maxsize=64)
-def _ones(length: int) -> npt.NDArray[np.float32]:
-    return np.ones(length, np.float32)
+def take(backend: Backend, x: Array) -> Stats:
+    """The statistics of one array, at once."""
+    recorder = Recorder(backend)
+    recorder.record(x)
+    return recorder.finish()[0]
 
 
 @dataclass(slots=True)
@@ -249,7 +195,7 @@ class Recorder:
         channels, length = r.shape
         if b.kernels is None or not r.size:
             with np.errstate(over="ignore", invalid="ignore"):
-                self._done.append(from_partials(shape, numpy_partials(b.to_host(r), CHUNK), length, CHUNK))
+                self._done.append(from_rows(shape, b.to_host(r)))
             return len(self._done) - 1
         chunks = -(-length // CHUNK)
         # grid.y is limited to 65535, and a block for a short row would be idle

@@ -33,6 +33,16 @@ ARRAYS = [
     pytest.param(np.zeros((2, 0, 3, 3), np.float32), id="no channels"),
     pytest.param(np.zeros((0, 4), np.float32), id="no samples"),
     pytest.param(np.full((4, 8, 5, 5), 0.1, np.float32), id="constant"),
+    pytest.param(np.maximum(RNG.standard_normal((2, 6, 30, 30)), 0).astype(np.float32), id="behind a ReLU"),
+    pytest.param(RNG.uniform(-1e-20, 1e-20, (2, 6, 9, 9)).astype(np.float32), id="squares below float32"),
+    pytest.param(RNG.uniform(1e3, 1e3 + 1, (2, 6, 9, 9)).astype(np.float32), id="spread far below the mean"),
+]
+NUMPY_ONLY = [
+    pytest.param(RNG.uniform(-1e30, 1e30, (2, 6, 9, 9)).astype(np.float32), id="squares beyond float32"),
+    pytest.param(
+        np.concatenate([np.full((1, 3, 300, 300), np.nan), RNG.standard_normal((1, 3, 300, 300))]).astype(np.float32),
+        id="whole chunks of NaN",
+    ),
 ]
 
 
@@ -44,7 +54,15 @@ def taken(backend: Backend, x: np.ndarray) -> Stats:
 
 @pytest.mark.parametrize("x", ARRAYS)
 def test_they_are_what_they_are_called(x: np.ndarray, backend: Backend) -> None:
-    s = taken(backend, x)
+    agree(taken(backend, x), x)
+
+
+@pytest.mark.parametrize("x", NUMPY_ONLY)
+def test_float64_takes_over_where_float32_would_overflow(x: np.ndarray) -> None:
+    agree(taken(Backend(), x), x)
+
+
+def agree(s: Stats, x: np.ndarray) -> None:
     wide = x.astype(np.float64)
     finite = wide[np.isfinite(wide)]
     assert s.shape == x.shape
@@ -63,7 +81,7 @@ def test_they_are_what_they_are_called(x: np.ndarray, backend: Backend) -> None:
     assert s.mean_abs == pytest.approx(np.abs(finite).mean(), rel=1e-5)
     assert s.maximum == pytest.approx(np.abs(finite).max())
     assert s.mean == pytest.approx(finite.mean(), rel=1e-4, abs=1e-5)
-    assert s.std == pytest.approx(finite.std(), rel=1e-4, abs=1e-6)
+    assert s.std == pytest.approx(finite.std(), rel=1e-4, abs=min(1e-6, np.abs(finite).max() * 1e-6))
     assert s.rms == pytest.approx(np.sqrt((finite**2).mean()), rel=1e-4)
 
 
@@ -71,6 +89,12 @@ def test_a_constant_channel_has_no_spread_at_all(backend: Backend) -> None:
     x = np.full((8, 3, 31, 33), 0.1, np.float32)
     x[:, 2] = RNG.standard_normal((8, 31, 33))
     assert taken(backend, x).constant_channels.tolist() == [True, True, False]
+
+
+def test_denormals_alone_are_a_silent_channel(backend: Backend) -> None:
+    x = np.full((1, 2, 40, 40), 1e-39, np.float32)
+    x[0, 1, 3, 3] = 1e-3
+    assert taken(backend, x).silent.tolist() == [True, False]
 
 
 def test_debug_info_shows_what_is_not_finite() -> None:

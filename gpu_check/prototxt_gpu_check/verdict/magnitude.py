@@ -18,6 +18,7 @@ HOPELESS = 1e30
 VANISHED = 1e-6
 HIGH_GAIN, LOW_GAIN = 100.0, 0.01
 _SCALARS = 16
+_LINEAR = frozenset({"Convolution", "Deconvolution", "InnerProduct", "DepthwiseConvolution", "ConvolutionDepthwise"})
 
 
 def findings(view: View) -> Iterator[Finding]:
@@ -86,8 +87,10 @@ def _empty_statistics(view: View) -> Iterator[Finding]:
 
 def _nonfinite(view: View) -> Iterator[Finding]:
     for layer in view.layers:
-        spoilt = next((p for p in layer.params if p.before.nonfinite), None)
         blob, stats = next(((b, s) for b, s in view.own(layer) if s.nonfinite), (None, None))
+        # Weights that only multiply cannot hide: what they touch is not finite. The rest has to be looked at.
+        hidden = blob is None and layer.node.type in _LINEAR
+        spoilt = next((p for p in layer.params if not (hidden and p.role == "weight") and p.before.nonfinite), None)
         if spoilt is not None:
             yield view.finding(
                 "DYN001",

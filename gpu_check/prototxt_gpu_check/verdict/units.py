@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from prototxt_gpu_check.result import LayerResult
-from prototxt_gpu_check.verdict.view import View, param
+from prototxt_gpu_check.verdict.view import View, feeds_weights, param
 from prototxt_gpu_check.verdict.zeros import MIN_CHANNEL, RELU_FAMILY
 from prototxt_net.finding import Finding
 from prototxt_net.flow import WEIGHTED, lr
@@ -52,11 +52,11 @@ def _constant(view: View, layer: LayerResult) -> Finding | None:
     blob, stats = top
     if stats.per_channel < 4 or stats.all_zero or stats.nonfinite or not before[1].std or len(stats.shape) < 2:
         return None
-    weight = param(layer, "weight")
-    if weight is None or weight.before.all_zero or before[1].constant_channels.any():
-        return None
     count = int(stats.constant_channels.sum())
-    if count <= CONSTANT * stats.channels:
+    if count <= CONSTANT * stats.channels or before[1].constant_channels.any():
+        return None
+    weight = param(layer, "weight")
+    if weight is None or weight.before.all_zero:
         return None
     sparse = weight.origin.filler is not None and weight.origin.filler.sparse >= 0
     return view.finding(
@@ -101,6 +101,8 @@ def _alike(view: View, layer: LayerResult) -> Finding | None:
     weight = param(layer, "weight")
     if weight is None or weight.origin.kind != "filler" or not view.trains or layer.node.type not in WEIGHTED:
         return None
+    if weight.origin.filler is not None and weight.origin.filler.varies:
+        return None
     stats, outputs = weight.before, weight.shape[0] if weight.shape else 1
     alike = stats.std == 0 or (stats.rms or 0.0) * 1e-6 > (stats.std or 0.0)
     if stats.all_zero or stats.nonfinite or not alike or outputs < 2 or stats.count <= outputs:
@@ -108,12 +110,15 @@ def _alike(view: View, layer: LayerResult) -> Finding | None:
     index = next((i for i, blob in enumerate(layer.node.setup.params) if blob.role == "weight"), 0)
     if lr(view.net, layer.node, index) == 0:
         return None
+    top = view.first(layer)
+    if top is None or not feeds_weights(top[0]) or view.fate(top[0]) == "added":
+        return None  # the loss, or what is added, tells the units apart
     path = layer.node.setup.params[index].filler
     return view.finding(
         "DYN029",
         layer,
         "warning",
-        f"All weights of '{layer.name}' are {stats.mean:.3g}: its {outputs} units compute the same and stay identical. "
-        "Use a weight_filler that draws at random, such as msra.",
+        f"All weights of '{layer.name}' are {stats.mean:.3g}: its {outputs} units compute the same, and only layers "
+        "behind it with other weights can tell them apart. Use a weight_filler that draws at random, such as msra.",
         path,
     )

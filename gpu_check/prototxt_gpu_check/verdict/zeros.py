@@ -225,11 +225,10 @@ def _dead_channels(view: View, layer: LayerResult) -> Finding | None:
     if before is None or top is None or top[0] in view.explained or top[1].per_channel < MIN_CHANNEL:
         return None
     stats = top[1]
-    if stats.all_zero or before.all_zero or len(before.zeros) != len(stats.zeros):
+    if stats.all_zero or before.all_zero or before.channels != stats.channels:
         return None
     centred = _centred(view, layer.node.bottoms[0])
-    silent = stats.zeros == stats.per_channel
-    dead = silent if centred else silent & (before.zeros != before.per_channel)
+    dead = stats.silent if centred else stats.silent & ~before.silent
     count, channels = int(dead.sum()), stats.channels
     share = count / channels
     # A net that is just initialised sends similar signals for all samples, above all for synthetic ones, so many of its

@@ -111,7 +111,12 @@ def gamma_filler(node: Node, dialect: str) -> str:
 
 
 def constant(filler: Bound) -> float | None:
-    """The constant that a filler writes; None for random ones. Written without type it is constant, without value 0."""
+    """The constant that a filler writes; None for random ones and for what cannot be read.
+
+    Written without type it is constant, without value 0.
+    """
+    if not all(entry.ok for entry in filler.walk()):
+        return None
     return float(filler.get("value") or 0.0) if filler.get("type") in ("constant", None) else None
 
 

@@ -32,7 +32,8 @@ class LayerDef:
     set_ups: what set-up gave for the shapes of the bottoms that it has seen (`setup.py`).
     conditional: whether include or exclude rules decide in which nets the layer is. in_place: for each top, whether
     the bottom of the same place has its name. marks: what `marks.py` remembers here. upgraded: Caffe upgrades the net
-    before it builds it, as it does with all but those that stand in a solver.
+    before it builds it, as it does with all but those that stand in a solver. unread: the layer has values that cannot
+    be read, or misspelt fields; what it makes of its bottoms is unknown until they are corrected.
     """
 
     node: Field
@@ -48,6 +49,7 @@ class LayerDef:
     in_place: tuple[bool, ...] = field(init=False)
     marks: tuple[int, tuple[Mark, ...]] | None = None
     upgraded: bool = True
+    unread: bool = False
 
     def __post_init__(self) -> None:
         """Find out what is asked of every layer at every keystroke."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prototxt_net.file import Layer, NetFile
+from prototxt_net.file import Layer, LayerDef, NetFile
 from prototxt_net.finding import Problem, Related
 from prototxt_net.net import Blob, Node, PhaseNet
 from prototxt_net.phases import State, filtered
@@ -42,24 +42,35 @@ def connect(file: NetFile, state: State, given: dict[str, Shape], layers: list[L
         nodes.append(node)
         for index, blob in enumerate(bottoms):
             if blob is None:
-                net.problems.append(unknown.problem(node, index, names[index]))
+                if not _unreadable(definition, "bottom", index) and not unknown.may_be_unreadable:
+                    net.problems.append(unknown.problem(node, index, names[index]))
             else:
                 blob.readers.append((node, index))
         tops = []
         for index, name in enumerate(definition.tops):
             previous = bottoms[index] if in_place[index] else None
-            if name in current and not in_place[index]:
-                # Beside a bottom of the same place that nobody makes, the repeated top only follows from that name.
-                if index >= len(bottoms) or bottoms[index] is not None:
-                    net.problems.append(_duplicate_top(node, index, name, current[name]))
+            # Beside a bottom of the same place that nobody makes, the repeated top only follows from that name.
+            follows = index < len(bottoms) and bottoms[index] is None
+            if name in current and not in_place[index] and not follows:
+                old = current[name]
+                if not definition.unread and not old.producer.layer.definition.unread:
+                    net.problems.append(_duplicate_top(node, index, name, old))
             made = current[name] = Blob(name, node, index, previous, [])
             tops.append(made)
+            if definition.unread and _unreadable(definition, "top", index):
+                unknown.may_be_unreadable = True
         node.tops = tuple(tops)
         if True in in_place:
             overwriting.append(node)
     for node in overwriting:
         _check_in_place(node, net)
     return net
+
+
+def _unreadable(definition: LayerDef, field: str, index: int) -> bool:
+    """Whether the name of a blob is half typed, or no string: what it says is told there, and nothing follows."""
+    entry = definition.bound.entry(field, index) if definition.unread else None
+    return entry is not None and not entry.ok
 
 
 def explicit_loss_weight(node: Node, top: int) -> float:
@@ -71,12 +82,14 @@ def explicit_loss_weight(node: Node, top: int) -> float:
 def _check_in_place(node: Node, net: PhaseNet) -> None:
     for index, blob in enumerate(node.tops):
         old = blob.previous
-        if old is None or not node.in_place[index]:
+        if old is None or not node.in_place[index] or _unreadable(node.layer.definition, "top", index):
             continue
         alone = len(old.readers) == 1
         if alone and "loss_weight" not in old.producer.layer.definition.bound.entries:
             continue
         others = [] if alone else [pair for pair in old.readers if pair != (node, index)]
+        if any(other.layer.definition.unread for other, _ in others):
+            continue  # that reader may well have been meant to work in place
         weighted = explicit_loss_weight(old.producer, old.top_index) != 0
         if not others and not weighted:
             continue
@@ -135,12 +148,16 @@ def _duplicate_top(node: Node, index: int, name: str, old: Blob) -> Problem:
 
 
 class _UnknownBottoms:
-    """Says what is known about bottoms that do not exist. The tables are made for the first one."""
+    """Says what is known about bottoms that do not exist. The tables are made for the first one.
+
+    may_be_unreadable: some top above cannot be read, so nobody knows which names there are.
+    """
 
     def __init__(self, net: PhaseNet, layers: list[Layer], current: dict[str, Blob]) -> None:
         self._net = net
         self._layers = layers
         self._current = current
+        self.may_be_unreadable = False
         self._below: dict[str, Layer] | None = None
         self._anywhere: dict[str, Layer] = {}
         self._near: dict[str, str] = {}

@@ -48,6 +48,9 @@ def bind_chunk(chunk: Chunk, schema: Schema, root: str) -> BoundChunk:
             blocks = [*bound.entries.pop("layer", ()), *bound.entries.pop("layers", ())]
             blocks.sort(key=lambda entry: entry.node.start)
             layers = [layer_def(entry, schema) for entry in blocks if isinstance(entry.value, Bound)]
+            if binder.problems or chunk.problems:
+                for definition in layers:
+                    definition.unread = not all(entry.ok for entry in definition.bound.walk())
         found = BoundChunk(bound.entries, layers, binder.problems)
         if len(layers) == 1 and not bound.entries and not binder.problems:
             found.alone = layers[0]
@@ -99,6 +102,7 @@ def read(tree: Tree, dialect: str, kind: FileKind | None = None) -> NetFile:
         if bound.problems:
             if not bound.explained:
                 bound.explained = [explain(problem, schema) for problem in bound.problems]
+                _mark_misspelt(bound)
             problems += [problem.shifted(base) for problem in bound.explained]
         for name, found in bound.entries.items():
             _merge(name, found, base, fields[name].repeated, entries, bases, problems)
@@ -113,6 +117,14 @@ def read(tree: Tree, dialect: str, kind: FileKind | None = None) -> NetFile:
                 layer.index += 1
             layers.insert(0, Layer(legacy, bases[id(legacy.node)], 0))
     return NetFile(tree, schema, kind, root, bases, layers, problems)
+
+
+def _mark_misspelt(bound: BoundChunk) -> None:
+    """A layer with a misspelt field computes with the default, which its author did not mean."""
+    places = [problem.start for problem in bound.explained if problem.code == "SCH001" and problem.data.get("near")]
+    for definition in bound.layers:
+        node = definition.node
+        definition.unread |= any(node.start <= place < node.end for place in places)
 
 
 def layer_in(tree: Tree, layer: Layer, dialect: str) -> LayerDef | None:

@@ -64,7 +64,8 @@ def _set_up(definition: LayerDef, bottoms: tuple[Shape | None, ...], schema: Sch
     result = context.result(tops)
     extra = _parameter_specs(context, entry, result)
     problems = tuple({(p.code, p.start, p.end, p.message): p for p in (*result.problems, *extra)}.values())
-    return SetUp(result.tops, result.params, result.macs, problems)
+    made = (None,) * tops if definition.unread else result.tops
+    return SetUp(made, result.params, result.macs, problems)
 
 
 def _type_known(s: Context, schema: Schema) -> bool:
@@ -175,7 +176,7 @@ def _parameter_specs(s: Context, entry: LayerType, result: SetUp) -> list[Proble
     """Net::Init: no more `param` blocks than the layer has blobs (reported by BN005 for batch normalisation)."""
     given = len(s.layer.bound.entries.get("param", ()))
     have = len(result.params)
-    if given <= have or any(problem.aborts for problem in result.problems):
+    if given <= have or s.layer.unread or any(problem.aborts for problem in result.problems):
         return []
     code = "BN005" if s.layer.type in ("BatchNorm", "BN") else "NET012"
     start, end = s.place(f"param.{have}")

@@ -155,7 +155,8 @@ def input_layer(root: Bound, schema: Schema) -> LayerDef | None:
     else:
         for index in range(len(dims) // 4):
             four = [
-                Entry(blob_shape.fields["dim"], e.value, e.node, e.value_node) for e in dims[4 * index : 4 * index + 4]
+                Entry(blob_shape.fields["dim"], e.value, e.node, e.value_node, e.ok)
+                for e in dims[4 * index : 4 * index + 4]
             ]
             declared.append(Entry(shape_field, Bound(blob_shape, schema, {"dim": four}, None), four[0].node, None))
     node = names[0].node

@@ -85,6 +85,8 @@ class Context:
         """
         if holds is None or holds:
             return True
+        if self.layer.unread and self._unreadable(at):
+            return False  # it only follows from a value that was refused already
         start, end = self.place(at)
         self._problems.append(Problem(code, message, start, end, aborts, severity, (), data or {}))
         return False
@@ -95,6 +97,15 @@ class Context:
         """Like `expect`, but ends the set-up: what follows depends on it. Raises Refused."""
         if not self.expect(holds, code, message, at, data=data):
             raise Refused
+
+    def _unreadable(self, path: str) -> bool:
+        """Whether the field, or something in the message that it stands in or is missing from, has no value."""
+        name, _, field = path.partition(".")
+        inside = self.layer.bound.entries.get(name, ())
+        below = [entry for outer in inside if isinstance(outer.value, Bound) for entry in outer.value.walk()]
+        alone = field.partition(".")[0]
+        written = [entry for entry in below if entry.node.name == alone]
+        return not all(entry.ok for entry in (*inside, *(written or below)))
 
     def place(self, path: str) -> tuple[int, int]:
         """Offsets (relative to the chunk) of the field at a dotted path, or of the nearest thing that is written."""

@@ -123,9 +123,9 @@ def describe_text(net: PhaseNet, filename: str = "") -> str:
         tops = [(blob.name + (" *" if node.in_place[i] else ""), text(blob.shape)) for i, blob in enumerate(node.tops)]
         rows.append((*first, *(tops[0] if tops else ("", "")), params, _grouped(macs) if macs != 0 else ""))
         rows.extend(("", "", "", *top, "", "") for top in tops[1:])
-    rows = [tuple(map(visible, row)) for row in rows]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    cells = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
     lines.insert(1, "  ".join("-" * width for width in widths))
     name = net.file.root.get("name") or "a net without a name"
     head = visible(f"{filename}: {name}" if filename else str(name))

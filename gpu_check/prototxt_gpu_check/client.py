@@ -83,7 +83,8 @@ class WorkerClient:
         cancel: threading.Event | None = None,
         timeout_s: float | None = None,
     ) -> Report:
-        """Run one batch. request: as policy.Request, with paths for `inputs` and `weights`, and "debug_info".
+        """Run one batch. request: as policy.Request, with paths for `inputs` and `weights`, "debug_info" for its lines
+        and "parameters" for the means of the parameter blobs, each of which then has to be looked at.
 
         cancel: set it from any thread. timeout_s: the worker is killed after that; by default half as much again as the
         request's deadline_s, if it has one. Raises WorkerError and RunCancelled.

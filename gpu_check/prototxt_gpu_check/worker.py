@@ -144,7 +144,7 @@ class Worker:
         except Exception as error:
             self._failed(number, error)
         else:
-            out = result.to_json()
+            out = result.to_json(parameters=bool(request.get("parameters")))
             out["findings"] = [finding_to_json(f) for f in findings]
             if request.get("debug_info"):
                 out["debug_info"] = list(lines(result))

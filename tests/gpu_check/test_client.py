@@ -34,7 +34,8 @@ def client():  # type: ignore[no-untyped-def]
 def test_a_run_gives_the_documented_object_and_findings(client: WorkerClient) -> None:
     seen: list[tuple[int, int, str]] = []
     report = client.check(
-        {"text": NET, "device": "cpu", "strict_fillers": True, "debug_info": True}, lambda *at: seen.append(at)
+        {"text": NET, "device": "cpu", "strict_fillers": True, "debug_info": True, "parameters": True},
+        lambda *at: seen.append(at),
     )
     data = report.data
     assert (data["device"], data["backend"], data["phase"], data["status"]) == ("cpu", "numpy", "TRAIN", "ok")

@@ -155,6 +155,7 @@ def _run(analysis: Analysis, options: dict[str, Any], format_: str) -> tuple[dic
         tf32=options["tf32"],
         backward=options["backward"] or options["solver"] is not None,
         debug_info=format_ == "debug-info",
+        parameters=format_ in ("json", "html"),
         **_solver(options),
     )
     stop = threading.Event()

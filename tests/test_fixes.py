@@ -208,7 +208,7 @@ def damaged(draw: st.DrawFn) -> str:
 
 
 @given(damaged(), st.sampled_from(DIALECTS), st.booleans())
-@effort(max_examples=60, deadline=None)
+@effort(max_examples=60)
 def test_fixing_ends_where_nothing_is_left_to_fix(text: str, dialect: str, unsafe: bool) -> None:
     settings = Settings(dialect)
     source = Source(text, "net.prototxt")
@@ -225,7 +225,7 @@ def test_fixing_ends_where_nothing_is_left_to_fix(text: str, dialect: str, unsaf
 
 
 @given(damaged(), st.sampled_from(DIALECTS))
-@effort(max_examples=60, deadline=None)
+@effort(max_examples=60)
 def test_safe_fixes_leave_what_a_net_that_loads_is(text: str, dialect: str) -> None:
     settings = Settings(dialect)
     before = analyze(Source(text, "net.prototxt"), settings)

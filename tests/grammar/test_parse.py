@@ -36,13 +36,13 @@ def check_whole(tree: Tree, text: str) -> None:
             assert -1 <= problem.at <= len(chunk.text)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(ANY)
 def test_any_text_is_read_and_printed_again(text: str) -> None:
     check_whole(parse(text), text)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(ANY)
 def test_the_strict_grammar_decides(text: str) -> None:
     """A text has a problem if and only if the Lark grammar refuses it as a whole."""
@@ -51,13 +51,13 @@ def test_the_strict_grammar_decides(text: str) -> None:
     assert (len(explain(text)[1]) > 0) or not refused
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(VALID)
 def test_valid_text_has_no_problem(text: str) -> None:
     assert list(parse(text).problems()) == []
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(VALID | NEAR)
 def test_fast_path_agrees_with_lark(text: str) -> None:
     fast = parse_clean(text)
@@ -84,7 +84,7 @@ def test_cutting_into_chunks_changes_nothing(corpus: dict[str, str]) -> None:
         assert plain(parse(text)) == whole, name
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(VALID, st.randoms(use_true_random=False))
 def test_no_indentation_changes_nothing(text: str, rnd: random.Random) -> None:
     """Any name may begin its line in column 0: the nesting is what the brackets say."""
@@ -132,7 +132,7 @@ def test_after_any_edits_the_tree_is_that_of_a_fresh_parse(start: str) -> None:
         check_whole(tree, text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(NEAR, NEAR)
 def test_any_text_may_follow_any_other(old: str, new: str) -> None:
     assert data(parse(new, parse(old))) == data(parse(new))

@@ -6,7 +6,7 @@ import io
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.log.logs import arrows, bottom_diff, loss, norms, param, param_diff, test_pass, text, top
 
@@ -209,7 +209,6 @@ _PIECES = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(_PIECES, st.text(max_size=20)), max_size=30), st.integers(0, 5), st.integers(1, 90))
 def test_no_text_raises(judged_text: list[str], start: int, size: int) -> None:
     from prototxt_server.log.findings import report

@@ -25,26 +25,26 @@ def check(text: str, dialect: str = "auto", phase: str = "auto") -> None:
             assert 0 <= edit.start <= edit.end <= len(text), finding
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=st.text(max_size=200))
 def test_any_text(text: str) -> None:
     check(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(pieces=st.lists(st.sampled_from([*PIECES, "layer", "name", "type", "top", "input", "net"]), max_size=60))
 def test_text_of_the_right_pieces(pieces: list[str]) -> None:
     check("".join(pieces))
 
 
 @pytest.mark.parametrize("dialect", ["auto", "bvlc", "nvidia-0.15", "nvidia-0.17", "ssd", "segnet", "intel", "pspnet"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=nets(), edits=st.lists(harm(), max_size=5), phase=st.sampled_from(["auto", "TRAIN", "TEST", "all"]))
 def test_nets_whole_and_harmed(dialect: str, text: str, edits: list[tuple[float, int, str]], phase: str) -> None:
     check(harmed(text, edits), dialect, phase)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=nets(), dialect=st.sampled_from(DIALECTS))
 def test_every_dialect(text: str, dialect: str) -> None:
     check(text, dialect)
@@ -61,7 +61,7 @@ SOLVER = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(lines=SOLVER, edits=st.lists(harm(), max_size=2))
 def test_solvers(lines: list[str], edits: list[tuple[float, int, str]]) -> None:
     check(harmed("\n".join(lines) + "\n", edits))

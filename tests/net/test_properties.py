@@ -89,27 +89,27 @@ def laid_out(text: str, blanks: list[str]) -> str:
 REMARKS = st.lists(st.sampled_from(["x", '"', "}", "layer {", "bottom: 'b0'", "é", "{" * 5]), max_size=40)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=ANY)
 def test_blobs_by_other_names(text: str) -> None:
     assert shapes(renamed(text)) == shapes(text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=ANY, blanks=st.lists(st.sampled_from([" ", "\n", "\t", "  \n\n    ", "\r\n"]), min_size=1, max_size=6))
 def test_with_other_blanks(text: str, blanks: list[str]) -> None:
     assume(not any(read(text).tree.problems()))  # how a broken text is mended depends on its lines
     assert shapes(laid_out(text, blanks)) == shapes(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=ANY, remarks=REMARKS)
 @example(text=SMALL[0], remarks=['# layer { name: "x" }'] * 200)
 def test_with_comments(text: str, remarks: list[str]) -> None:
     assert shapes(commented(text, remarks)) == shapes(text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=st.one_of(growing(), nets()), edits=st.lists(harm(), max_size=3))
 def test_no_floor_stumbles(text: str, edits: list[tuple[float, int, str]]) -> None:
     """Binding, graph, set-up and rules; the description; the plan of a forward pass; all fixes."""
@@ -128,7 +128,7 @@ def test_the_zoo_in_other_manners(name: str) -> None:
         assert shapes(other) == shapes(text)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(text=growing())
 def test_a_pass_gives_the_shapes_that_were_planned(text: str) -> None:
     made = plan.make(read(text).file, State("TRAIN"), Inputs(shapes={"b0": (2, 3, 9, 7)}), None, 2)

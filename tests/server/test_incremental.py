@@ -65,14 +65,14 @@ def follow(text: str, steps: list[tuple[float, int, str]]) -> Analysis:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(steps=STEPS)
 def test_incremental_equals_fresh(path: Path, steps: list[tuple[float, int, str]]) -> None:
     analysis = follow(path.read_text(), steps)
     assert outcome(analysis) == outcome(analyze(Source(analysis.source.text)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=nets(), steps=STEPS)
 def test_for_random_nets_too(text: str, steps: list[tuple[float, int, str]]) -> None:
     analysis = follow(text, steps)

@@ -56,7 +56,7 @@ def whole_characters(text: str, *offsets: float) -> list[int]:
     return [p - 1 if text[p - 1 : p + 1] == "\r\n" else p for p in places]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     encoding=st.sampled_from(sorted(ENCODINGS)),
     edits=st.lists(

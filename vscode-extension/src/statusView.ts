@@ -9,7 +9,7 @@ export type ServerState =
 
 /** Parameters of the server's notification `prototxt/status`. */
 export interface ForwardState {
-  readonly state: 'idle' | 'running' | 'error';
+  readonly state: 'idle' | 'running' | 'error' | 'trouble';
   /** Such as `cpu` or `cuda:0 NVIDIA ...`; empty before the first run. */
   readonly device?: string;
   readonly message?: string;
@@ -45,6 +45,8 @@ function readyView(server: string, forward: ForwardState | undefined): StatusVie
       return { text: `Prototxt: running one batch${device}`, detail, severity: 'information', busy: true };
     case 'error':
       return { text: `Prototxt: forward failed${device}`, detail, severity: 'warning', busy: false };
+    case 'trouble':
+      return { text: 'Prototxt: internal error', detail, severity: 'error', busy: false };
     default:
       return { text: `Prototxt: ready${device}`, detail, severity: 'information', busy: false };
   }

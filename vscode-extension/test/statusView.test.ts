@@ -12,6 +12,7 @@ const cases: [string, ServerState, string, 'information' | 'warning' | 'error', 
   ['idle after a run', { kind: 'ready', server, forward: { state: 'idle', device: 'cpu' } }, 'Prototxt: ready (cpu)', 'information', false],
   ['running', { kind: 'ready', server, forward: { state: 'running', device: 'cuda:0' } }, 'Prototxt: running one batch (cuda:0)', 'information', true],
   ['run failed', { kind: 'ready', server, forward: { state: 'error', device: 'cpu', message: 'why' } }, 'Prototxt: forward failed (cpu)', 'warning', false],
+  ['a defect of ours', { kind: 'ready', server, forward: { state: 'trouble', message: 'why' } }, 'Prototxt: internal error', 'error', false],
 ];
 for (const [name, state, text, severity, busy] of cases) {
   test(`status ${name}`, () => {

@@ -14,6 +14,7 @@ from prototxt_net.shape import product
 from prototxt_net.shape import text as shape_text
 from prototxt_server.analysis import Analysis
 from prototxt_server.assist import blobs
+from prototxt_server.assist.batch import Batch, long
 from prototxt_server.assist.locate import Step
 from prototxt_server.assist.numbers import grouped, short
 from prototxt_server.rules.base import Rule
@@ -91,8 +92,8 @@ def layer_type(name: str, dialect: str) -> str:
     return "\n\n".join(part for part in (entry.summary, f"`{entry.formula}`" if entry.formula else "") if part)
 
 
-def layer(analysis: Analysis, layer: Layer) -> str:
-    """A layer: its type, and the shapes, parameters and cost that it has in each phase."""
+def layer(analysis: Analysis, layer: Layer, batch: Batch | None = None) -> str:
+    """A layer: its type, the shapes, parameters and cost that it has in each phase, what the last batch put out."""
     head = f"**{layer.name or '(no name)'}** · {layer.type or '(no type)'}"
     parts = [head, layer_type(layer.type, analysis.file.schema.dialect)]
     nodes = list(blobs.nodes_of(analysis, layer))
@@ -100,7 +101,15 @@ def layer(analysis: Analysis, layer: Layer) -> str:
         parts.append("Not in the net of " + " or ".join(net.phase for net in analysis.nets) + ".")
     texts = by_phase([net for net, _ in nodes], [_node(node) for _, node in nodes])
     parts += [f"**{phases}**\n\n{text}" if phases else text for phases, text in texts]
+    for net, node in nodes:
+        for index, top in enumerate(node.tops):
+            parts.append(_measured(batch, net, node, index, f" of `{top.name}`" if len(node.tops) > 1 else ""))
     return "\n\n".join(part for part in parts if part)
+
+
+def _measured(batch: Batch | None, net: PhaseNet, node: Node, index: int, whose: str = "") -> str:
+    top = batch.top(net, node, index) if batch else None
+    return f"Last batch{whose} ({batch.where}): {long(top)}" if batch and top else ""
 
 
 def _node(node: Node) -> str:
@@ -121,14 +130,18 @@ def _node(node: Node) -> str:
     return "\n".join(rows) + ("\n\n" + ", ".join(facts) if facts else "")
 
 
-def blob(use: blobs.Use) -> str:
-    """A blob version: its shape, its place in the in-place chain, who writes and who reads it, in each phase."""
+def blob(use: blobs.Use, batch: Batch | None = None) -> str:
+    """A blob version: its shape, its place in the in-place chain, who writes and who reads it, in each phase; what the
+    last batch put into it.
+    """
     head = f"**{use.name}** · blob"
     if not use.blobs:
         why = "no layer above writes it" if use.role == "bottom" else "its layer is in no phase that is looked at"
         return f"{head}\n\nUnknown: {why}."
     texts = by_phase([net for net, _ in use.blobs], [_version(version) for _, version in use.blobs])
-    return "\n\n".join([head, *(f"**{phases}**\n\n{text}" if phases else text for phases, text in texts)])
+    parts = [head, *(f"**{phases}**\n\n{text}" if phases else text for phases, text in texts)]
+    parts += [_measured(batch, net, version.producer, version.top_index) for net, version in use.blobs]
+    return "\n\n".join(filter(None, parts))
 
 
 def _version(version: Blob) -> str:

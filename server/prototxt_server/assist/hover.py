@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from prototxt_server.analysis import Analysis
 from prototxt_server.assist import describe, locate
+from prototxt_server.assist.batch import Batch
 from prototxt_server.assist.blobs import use_at
 from prototxt_server.assist.fillers import FILLERS
 from prototxt_server.rules import base as rules
@@ -24,8 +25,8 @@ class Hover:
     end: int
 
 
-def hover(analysis: Analysis, offset: int) -> Hover | None:
-    """What to show for an offset; None where there is nothing to say."""
+def hover(analysis: Analysis, offset: int, batch: Batch | None = None) -> Hover | None:
+    """What to show for an offset; None where there is nothing to say. batch: what was measured on this very text."""
     in_comment = _rule(analysis.source.text, offset)
     if in_comment is not None:
         return in_comment
@@ -37,16 +38,16 @@ def hover(analysis: Analysis, offset: int) -> Hover | None:
     if spot.part == "name":
         is_layer = len(spot.steps) == 1 and step.field.name in ("layer", "layers")
         if is_layer and spot.layer is not None:
-            return Hover(describe.layer(analysis, spot.layer), *name_span)
+            return Hover(describe.layer(analysis, spot.layer, batch), *name_span)
         return Hover(describe.field(analysis.file.schema.dialect, step), *name_span)
     if spot.value is None:
         return None
     span = spot.base + spot.value.start, spot.base + spot.value.end
     use = use_at(analysis, spot)
     if use is not None:
-        return Hover(describe.blob(use), *span)
+        return Hover(describe.blob(use, batch), *span)
     if spot.layer is not None and len(spot.steps) == 2 and step.field.name in ("name", "type"):
-        return Hover(describe.layer(analysis, spot.layer), *span)
+        return Hover(describe.layer(analysis, spot.layer, batch), *span)
     word = locate.text_of(spot.value)
     if step.message == "FillerParameter" and step.field.name == "type" and word in FILLERS:
         return Hover(f"**{word}** filler\n\n{FILLERS[word]}", *span)

@@ -108,6 +108,27 @@ def layer_at(analysis: Analysis, offset: int) -> Layer | None:
     return None
 
 
+def around(analysis: Analysis, offset: int) -> list[tuple[int, int]]:
+    """What an offset is inside of, from the innermost out: value, field, body of the message, field, ..., file."""
+    spot = locate(analysis, offset)
+    found: list[tuple[int, int]] = [(0, len(analysis.source.text))]
+    for step in spot.steps:
+        field = step.field
+        found.append((spot.base + field.start, spot.base + field.end))
+        value = _value_at(field, offset - spot.base)
+        if isinstance(value, Message) and value.closed:
+            found.append((spot.base + value.start + 1, spot.base + value.end - 1))
+    last = spot.last
+    if last is not None and spot.part == "name":
+        found.append((spot.base + last.field.start, spot.base + last.field.name_end))
+    elif spot.value is not None:
+        found.append((spot.base + spot.value.start, spot.base + spot.value.end))
+        if spot.value.kind == "string" and spot.value.end - spot.value.start > 2:
+            found.append((spot.base + spot.value.start + 1, spot.base + spot.value.end - 1))
+    holding = [(start, end) for start, end in found if start <= offset <= end]
+    return [pair for i, pair in enumerate(reversed(holding)) if i == 0 or pair != holding[-i]]
+
+
 def _value_at(field: Field, at: int) -> Scalar | Message | ListValue | None:
     value = field.value
     if isinstance(value, ListValue):

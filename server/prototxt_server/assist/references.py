@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from prototxt_net.file import Layer
 from prototxt_server.analysis import Analysis
+from prototxt_server.assist import names
 from prototxt_server.assist.blobs import chain, use_at
 from prototxt_server.assist.locate import locate
 
@@ -20,25 +21,35 @@ class Place:
 
 
 def definition(analysis: Analysis, offset: int) -> list[Place]:
-    """Where the version of the blob under the cursor is written, once for each writer that the phases have."""
+    """Where the version of the blob under the cursor is written, once for each writer that the phases have; of a shared
+    parameter blob, the layer that owns it.
+    """
     use = use_at(analysis, locate(analysis, offset))
     if use is None:
-        return []
+        return _shared(analysis, offset)[:1]
     found = {_place(blob.producer.layer, "top", blob.top_index) for _, blob in use.blobs}
     return sorted(place for place in found if place is not None)
 
 
 def references(analysis: Analysis, offset: int) -> list[Place]:
-    """All tops and bottoms, in any phase, that stand for the storage of the blob under the cursor."""
+    """All tops and bottoms, in any phase, that stand for the storage of the blob under the cursor; all places that name
+    the shared parameter blob there.
+    """
     use = use_at(analysis, locate(analysis, offset))
     if use is None:
-        return []
+        return _shared(analysis, offset)
     found = {_place(use.layer, use.role, use.index)}
     for _, blob in use.blobs:
         for version in chain(blob):
             found.add(_place(version.producer.layer, "top", version.top_index))
             found |= {_place(node.layer, "bottom", index) for node, index in version.readers}
     return sorted(place for place in found if place is not None)
+
+
+def _shared(analysis: Analysis, offset: int) -> list[Place]:
+    """All places that name the parameter blob under the cursor; the first one owns it."""
+    found = [one for one in names.places(analysis, offset) if one.kind == names.PARAMETER]
+    return [Place(one.start, one.end, writes=i == 0) for i, one in enumerate(found)]
 
 
 def _place(layer: Layer, role: str, index: int) -> Place | None:

@@ -7,6 +7,7 @@ analysis took, so that a burst of changes never makes the server spend more than
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from prototxt_server.lsp.document import Document
 if TYPE_CHECKING:
     from prototxt_server.lsp.server import Server
 
+logger = logging.getLogger(__name__)
 MANY = 1000
 """At most so many diagnostics a file: a binary file opened by mistake must not drown the editor."""
 _SHORTEST, _LONGEST = 0.002, 0.2  # seconds
@@ -54,7 +56,12 @@ class Publisher:
         if document is None:
             return
         begun = time.perf_counter()
-        found = diagnostics(self._server, document)
+        try:
+            found = diagnostics(self._server, document)
+        except Exception:  # a bug of ours: what is shown stays, and the user is told
+            logger.exception("the diagnostics of %s failed", uri)
+            self._server.trouble("Judging a file")
+            return
         self._cost = time.perf_counter() - begun
         self._server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, found, document.version))
 
@@ -147,6 +154,10 @@ def refresh(ls: Server) -> None:
             ls.publisher.schedule(document)
     elif ls.can("workspace.diagnostics.refresh_support"):
         ls.workspace_diagnostic_refresh(None)
+    if ls.can("workspace.inlay_hint.refresh_support"):
+        ls.workspace_inlay_hint_refresh(None)
+    if ls.can("workspace.code_lens.refresh_support"):
+        ls.workspace_code_lens_refresh(None)
 
 
 def configure(ls: Server, params: types.DidChangeConfigurationParams) -> None:
@@ -160,6 +171,6 @@ def configure(ls: Server, params: types.DidChangeConfigurationParams) -> None:
 
 def _take(ls: Server, raw: object) -> None:
     ls.configure(raw)
+    for document in ls.documents.values():
+        document.forget_run()  # it may have been another dialect's
     refresh(ls)
-    if ls.can("workspace.inlay_hint.refresh_support"):
-        ls.workspace_inlay_hint_refresh(None)

@@ -16,6 +16,7 @@ from pygls.uris import to_fs_path
 from prototxt_grammar import LineIndex
 from prototxt_net.finding import Finding
 from prototxt_server.analysis import Analysis, Settings, Source
+from prototxt_server.assist.batch import Batch
 from prototxt_server.engine import analyze
 from prototxt_server.linked import Linked, Reader, gather
 
@@ -23,14 +24,15 @@ logger = logging.getLogger(__name__)
 
 
 class Document:
-    """One open document. encoding: how the client counts columns. forward: what the last run said of this very text.
+    """One open document. encoding: how the client counts columns. forward, batch, verdict: what the last run said of
+    this very text: its findings, its numbers, and its summary ("" where there was none).
 
     beside: how often the files that it is judged beside have changed.
     """
 
     __slots__ = (
-        "_analysis", "_hash", "_linked", "beside", "encoding", "forward", "forward_run", "index", "path", "uri",
-        "version",
+        "_analysis", "_hash", "_linked", "batch", "beside", "encoding", "forward", "forward_run", "index", "path",
+        "uri", "verdict", "version",
     )  # fmt: skip
 
     def __init__(self, uri: str, text: str, version: int | None, encoding: str) -> None:
@@ -40,6 +42,8 @@ class Document:
         self.encoding = encoding
         self.index = LineIndex(text)
         self.forward: tuple[Finding, ...] = ()
+        self.batch: Batch | None = None
+        self.verdict = ""
         self.forward_run = 0
         self.beside = 0
         self._analysis: Analysis | None = None
@@ -57,8 +61,12 @@ class Document:
             else:
                 self.index = LineIndex(change.text)
         self.version = version
-        self.forward = ()
+        self.forget_run()
         self._hash = ""
+
+    def forget_run(self) -> None:
+        """What the last run said holds no longer."""
+        self.forward, self.batch, self.verdict = (), None, ""
 
     @property
     def text(self) -> str:

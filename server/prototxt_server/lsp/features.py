@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 
 from prototxt_server.lsp import (
     code_actions,
+    code_lens,
     completion,
     configuration,
     diagnostics,
@@ -19,6 +21,7 @@ from prototxt_server.lsp import (
     links,
     log,
     navigation,
+    rename,
     session,
 )
 from prototxt_server.lsp.server import Server
@@ -51,6 +54,11 @@ HANDLERS: tuple[tuple[str, Handler, Any], ...] = (
     (types.TEXT_DOCUMENT_DOCUMENT_HIGHLIGHT, navigation.highlight, None),
     (types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, navigation.symbols, None),
     (types.TEXT_DOCUMENT_FOLDING_RANGE, navigation.folding, None),
+    (types.TEXT_DOCUMENT_SELECTION_RANGE, navigation.selection, None),
+    (types.WORKSPACE_SYMBOL, navigation.workspace_symbols, None),
+    (types.TEXT_DOCUMENT_PREPARE_RENAME, rename.prepare, None),
+    (types.TEXT_DOCUMENT_RENAME, rename.rename, rename.OPTIONS),
+    (types.TEXT_DOCUMENT_CODE_LENS, code_lens.code_lens, code_lens.OPTIONS),
     (types.TEXT_DOCUMENT_DOCUMENT_LINK, links.document_links, links.OPTIONS),
 )
 
@@ -67,8 +75,11 @@ def _guarded(server: Server, method: str, handler: Handler) -> Callable[[Any], A
     def run(params: Any) -> Any:
         try:
             return handler(server, params)
+        except JsonRpcException:  # meant for the user
+            raise
         except Exception:
             logger.exception("%s failed", method)
+            server.trouble(method)
             return None
 
     return run

@@ -13,8 +13,10 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcRequestCancelled
 
 from prototxt_gpu_check.client import Report, RunCancelled, WorkerClient, WorkerError
+from prototxt_server.assist.batch import batch_of
 from prototxt_server.lsp import diagnostics
 from prototxt_server.lsp.document import Document
+from prototxt_server.rates import solvers_of
 
 if TYPE_CHECKING:
     from prototxt_server.lsp.server import Server
@@ -75,11 +77,12 @@ async def run_forward(ls: Server, *arguments: Any) -> dict[str, Any]:
     state, device, message = "error", "", "failed"
     try:
         report = await ls.runs.run(request, progress)
+        summary = _summary(report)
         if ls.document(document.uri) is document and document.hash == digest:
             document.forward = tuple(report.findings)
+            document.batch, document.verdict = batch_of(report.data), summary["message"]
             document.forward_run += 1
             diagnostics.refresh(ls)
-        summary = _summary(report)
         device, message = summary["device"], summary["message"]
         state = "error" if summary["status"] == "error" else "idle"
         return summary
@@ -103,6 +106,7 @@ def _request(ls: Server, document: Document) -> dict[str, Any]:
         "path": document.path,
         "data": "auto",
         "backward": "auto",
+        "solvers": [solver.to_json() for solver in solvers_of(judged, ls.reader)],
         "dialect": judged.file.dialect,
         "phase": phase if phase in ("TRAIN", "TEST") else "auto",
         "device": ls.settings.device,

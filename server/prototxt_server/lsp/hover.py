@@ -18,7 +18,7 @@ def hover(ls: Server, params: types.HoverParams) -> types.Hover | None:
     document = ls.document(params.text_document.uri)
     if document is None:
         return None
-    found = text_at(ls.analysis(document), convert.offset(document, params.position))
+    found = text_at(ls.analysis(document), convert.offset(document, params.position), document.batch)
     if found is None:
         return None
     content = types.MarkupContent(types.MarkupKind.Markdown, found.markdown)

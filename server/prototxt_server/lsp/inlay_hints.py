@@ -23,8 +23,8 @@ def inlay_hints(ls: Server, params: types.InlayHintParams) -> list[types.InlayHi
         types.InlayHint(
             position=convert.position(document, hint.offset),
             label=hint.label,
-            tooltip=hint.tooltip or None,
+            tooltip=types.MarkupContent(types.MarkupKind.Markdown, hint.tooltip) if hint.tooltip else None,
             padding_left=True,
         )
-        for hint in shape_hints(ls.analysis(document), start, end)
+        for hint in shape_hints(ls.analysis(document), start, end, document.batch)
     ]

@@ -1,4 +1,4 @@
-"""Definition, references and highlights of blobs; the outline; folding."""
+"""Definition, references and highlights of blobs; the outline; folding; growing the selection."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 
 from prototxt_server.assist import outline, references
+from prototxt_server.assist.locate import around
 from prototxt_server.lsp import convert
 
 if TYPE_CHECKING:
@@ -65,6 +66,37 @@ def symbols(ls: Server, params: types.DocumentSymbolParams) -> list[types.Docume
         )
         for symbol in outline.symbols(ls.analysis(document))
     ]
+
+
+def workspace_symbols(ls: Server, params: types.WorkspaceSymbolParams) -> list[types.WorkspaceSymbol]:
+    """The layers of all open nets whose name has the letters of the query in their order."""
+    found = []
+    for document in list(ls.documents.values()):
+        for symbol in outline.symbols(ls.analysis(document)):
+            if _has_letters(symbol.name.lower(), params.query.lower()):
+                where = types.Location(document.uri, convert.range_of(document, symbol.name_start, symbol.name_end))
+                found.append(types.WorkspaceSymbol(where, symbol.name, types.SymbolKind.Function))
+    return found
+
+
+def _has_letters(name: str, query: str) -> bool:
+    rest = iter(name)
+    return all(letter in rest for letter in query)
+
+
+def selection(ls: Server, params: types.SelectionRangeParams) -> list[types.SelectionRange]:
+    """From each position outwards: value, field, body of the message, and so on."""
+    document = ls.document(params.text_document.uri)
+    if document is None:
+        return []
+    analysis = ls.analysis(document)
+    found = []
+    for where in params.positions:
+        grown: types.SelectionRange | None = None
+        for start, end in reversed(around(analysis, convert.offset(document, where))):
+            grown = types.SelectionRange(convert.range_of(document, start, end), grown)
+        found.append(grown or types.SelectionRange(types.Range(where, where)))
+    return found
 
 
 def folding(ls: Server, params: types.FoldingRangeParams) -> list[types.FoldingRange]:

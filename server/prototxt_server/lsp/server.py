@@ -81,8 +81,12 @@ class Server(LanguageServer):
             logger.warning("%s", complaint)
 
     def status(self, state: str, device: str = "", message: str = "") -> None:
-        """Tell the editor's status item. state: "idle" | "running" | "error"."""
+        """Tell the editor's status item. state: "idle" | "running" | "error" | "trouble" (a defect of ours)."""
         self.protocol.notify(STATUS, {"state": state, "device": device, "message": message})
+
+    def trouble(self, what: str) -> None:
+        """Something failed that should not: the editor says so, and the log has the rest."""
+        self.status("trouble", message=f"{what} failed; the log says how")
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """A handler failed: to the log, not into the user's face."""

@@ -28,6 +28,7 @@ def own_capabilities(**changes: Any) -> types.ClientCapabilities:
             "workspaceEdit": {"documentChanges": True},
             "diagnostics": {"refreshSupport": True},
             "inlayHint": {"refreshSupport": True},
+            "codeLens": {"refreshSupport": True},
         },
         "textDocument": {
             "diagnostic": {},
@@ -173,6 +174,10 @@ async def client(lsp_client: LanguageClient, capabilities: types.ClientCapabilit
     @lsp_client.feature(types.WORKSPACE_INLAY_HINT_REFRESH)
     def refresh(params: Any) -> None:
         lsp_client.notes.append("inlay hints refreshed")
+
+    @lsp_client.feature(types.WORKSPACE_CODE_LENS_REFRESH)
+    def refresh_lenses(params: Any) -> None:
+        lsp_client.notes.append("code lenses refreshed")
 
     @lsp_client.feature(types.CLIENT_REGISTER_CAPABILITY)
     def register(params: types.RegistrationParams) -> None:

@@ -6,6 +6,7 @@ from ast import literal_eval
 
 import pytest
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 
 NET = """input: "data"
 input_shape { dim: 1 dim: 3 dim: 8 dim: 8 }
@@ -128,6 +129,63 @@ async def test_outline_and_folding(client, edit) -> None:
     assert net.text_at(conv.selection_range) == 'name: "conv1"'
     folds = await client.text_document_folding_range_async(types.FoldingRangeParams(net.id))
     assert [(f.start_line, f.end_line) for f in folds] == [(2, 7)]
+
+
+async def test_code_lens(client, edit) -> None:
+    net = edit("# a comment\n" + NET.replace("num_outputs", "num_output"))
+    run, total = await client.text_document_code_lens_async(types.CodeLensParams(net.id))
+    assert run.range.start == total.range.start == types.Position(1, 0)
+    assert (run.command.command, list(run.command.arguments)) == ("prototxt.server.runForward", [net.uri])
+    assert total.command.title == "bvlc, TRAIN and TEST: 2 layers, 224 parameters, 7.78 k multiply-adds"
+    for other in ('net: "net.prototxt"\nbase_lr: 0.01\n', "", "# nothing\n"):
+        odd = edit(other, "other.prototxt")
+        assert not await client.text_document_code_lens_async(types.CodeLensParams(odd.id))
+
+
+async def test_rename(client, edit) -> None:
+    net = edit(NET + 'layer { name: "r" type: "ReLU" bottom: "conv1" top: "r" }\n')
+    here = net.at('"conv1"', 2)
+    place = await client.text_document_prepare_rename_async(types.PrepareRenameParams(net.id, here))
+    assert (net.text_at(place.range), place.placeholder) == ("conv1", "conv1")
+    renamed = await client.text_document_rename_async(types.RenameParams(net.id, here, "c1"))
+    assert net.apply(renamed) == net.text.replace('top: "conv1"', 'top: "c1"').replace(
+        'bottom: "conv1"', 'bottom: "c1"'
+    )
+    with pytest.raises(JsonRpcException, match="'data' already is a blob"):
+        await client.text_document_rename_async(types.RenameParams(net.id, here, "data"))
+    nothing = types.PrepareRenameParams(net.id, net.at("kernel_size"))
+    assert await client.text_document_prepare_rename_async(nothing) is None
+
+
+async def test_selection_grows(client, edit) -> None:
+    net = edit(NET)
+    (found,) = await client.text_document_selection_range_async(
+        types.SelectionRangeParams(net.id, [net.at("kernel_size")])
+    )
+    texts = []
+    while found is not None:
+        texts.append(net.text_at(found.range))
+        found = found.parent
+    block = NET[NET.index("layer {") : -1]
+    assert texts == [
+        "kernel_size",
+        "kernel_size: 3",
+        " num_outputs: 8 kernel_size: 3 ",
+        "convolution_param { num_outputs: 8 kernel_size: 3 }",
+        block[len("layer {") : -1],
+        block,
+        NET,
+    ]
+
+
+async def test_layers_of_all_open_nets(client, edit) -> None:
+    edit(NET)
+    other = edit('layer { name: "fc_conv" type: "InnerProduct" }', "other.prototxt")
+    found = await client.workspace_symbol_async(types.WorkspaceSymbolParams("cnv"))
+    assert sorted(symbol.name for symbol in found) == ["conv1", "fc_conv"]
+    (symbol,) = [symbol for symbol in found if symbol.name == "fc_conv"]
+    assert (symbol.location.uri, other.text_at(symbol.location.range)) == (other.uri, 'name: "fc_conv"')
+    assert not await client.workspace_symbol_async(types.WorkspaceSymbolParams("vnc"))
 
 
 async def test_completion(client, edit) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 from lsprotocol import types
@@ -58,8 +59,34 @@ async def test_progress_and_status(client, edit) -> None:
     assert isinstance(reports[0], types.WorkDoneProgressBegin)
     assert reports[0].cancellable
     assert isinstance(reports[-1], types.WorkDoneProgressEnd)
-    states = [note["state"] if isinstance(note, dict) else getattr(note, "state", "") for note in client.notes]
-    assert states == ["idle", "running", "idle"]
+    assert [note.state for note in client.notes if hasattr(note, "state")] == ["idle", "running", "idle"]
+
+
+async def test_the_numbers_stand_beside_the_text_until_it_changes(client, edit) -> None:
+    net = edit(DEAD)
+    assert "Last batch" not in await net.hover('"conv2"', 1)
+    before = await lenses(net)
+    summary = await run(net)
+    assert "inlay hints refreshed" in client.notes
+    assert "code lenses refreshed" in client.notes
+    assert re.search(r"Last batch \(cpu.*mean \|x\| 0,.*zeros 100%", await net.hover('"conv2"', 1))
+    assert any("mean |x| 0" in label for label in await hints(net))
+    assert await lenses(net) == [*before, f"Last batch: {summary['message']}"]
+    net.replace("value: 0", "value: 0 ")
+    assert "Last batch" not in await net.hover('"conv2"', 1)
+    assert not any("|x|" in label for label in await hints(net))
+    assert await lenses(net) == before
+
+
+async def lenses(net) -> list[str]:
+    found = await net.client.text_document_code_lens_async(types.CodeLensParams(net.id))
+    return [lens.command.title for lens in found]
+
+
+async def hints(net) -> list[str]:
+    everywhere = types.Range(types.Position(0, 0), types.Position(10**6, 0))
+    found = await net.client.text_document_inlay_hint_async(types.InlayHintParams(net.id, everywhere))
+    return [hint.label for hint in found]
 
 
 @pytest.mark.parametrize("capabilities", [{"window__workDoneProgress": None}], indirect=True, ids=["no progress"])

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from prototxt_server.rules.catalogue import load_all, load_dynamic
-from prototxt_server.rules.symptoms import SYMPTOMS, Symptom, of_rule, search
+from prototxt_server.rules.symptom_search import search
+from prototxt_server.rules.symptoms import SYMPTOMS, Symptom, of_rule
 
 ROOT = Path(__file__).parents[2]
 RULES = {rule.code: rule for rule in (*load_all(), *load_dynamic())}

@@ -49,7 +49,8 @@ def command(codes: tuple[str, ...], every: bool, symptom: str | None, format_: s
 
 def _say_symptoms(text: str, rules: tuple[Rule, ...], format_: str) -> None:
     from prototxt_server.report import symptom_docs
-    from prototxt_server.rules.symptoms import SYMPTOMS, search
+    from prototxt_server.rules.symptom_search import search
+    from prototxt_server.rules.symptoms import SYMPTOMS
 
     found = search(text)[:3]
     if not found:

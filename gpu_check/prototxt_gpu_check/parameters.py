@@ -2,7 +2,7 @@
 
 An absent weight_filler is the constant 0 in Caffe: a deploy net, or a net for fine-tuning, then computes nothing but
 zeros until weights are loaded. That is no defect of the net, so such weights are drawn as msra draws them, and the
-result says so once. A filler that is written is always obeyed.
+result says so once. A filler that is written is obeyed; one of a fork (Intel's gabor) is replaced, and that is said.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from prototxt_gpu_check.backend import Array, Backend
-from prototxt_gpu_check.fill import Filler, fill, stream
+from prototxt_gpu_check.fill import FILLERS, Filler, fill, stream
 from prototxt_gpu_check.layout import count
 from prototxt_gpu_check.sources import read_filler
 from prototxt_gpu_check.weights import Loaded, Misfit, Weights
@@ -42,7 +42,10 @@ class Origin:
 
 @dataclass(slots=True)
 class Store:
-    """Makes parameters layer by layer. Shared ones (`param { name }`) are made by their owner and kept."""
+    """Makes parameters layer by layer. Shared ones (`param { name }`) are made by their owner and kept.
+
+    substituted: layers without a weight_filler. unknown: fillers that are not drawn here, with the first such layer.
+    """
 
     backend: Backend
     net: PhaseNet
@@ -51,6 +54,7 @@ class Store:
     strict_fillers: bool = False
     given: Mapping[tuple[str, int], np.ndarray] = field(default_factory=dict)
     substituted: list[str] = field(default_factory=list)
+    unknown: dict[str, str] = field(default_factory=dict)
     misfits: list[Misfit] = field(default_factory=list)
     _shared: dict[str, Array] = field(default_factory=dict)
 
@@ -104,7 +108,11 @@ class Store:
         entry = node.layer.definition.bound.find(blob.filler) if blob.filler else None
         if entry is not None and isinstance(entry.value, Bound):
             filler = read_filler(entry.value)
-            return fill(self.backend, shape, filler, key), Origin("filler", filler)
+            if filler.type in FILLERS:
+                return fill(self.backend, shape, filler, key), Origin("filler", filler)
+            self.unknown.setdefault(filler.type, node.name)
+            filler = Filler("msra") if blob.role == "weight" else Filler("constant", value=blob.default)
+            return fill(self.backend, shape, filler, key), Origin("substituted", filler)
         if blob.role == "weight" and blob.filler and blob.default == 0 and not self.strict_fillers:
             if node.name not in self.substituted:
                 self.substituted.append(node.name)

@@ -314,6 +314,8 @@ def _notes(store: Store) -> list[Degraded]:
                 "used here (--weights loads them, --strict-fillers runs the zeros).",
             )
         )
+    for filler, first in store.unknown.items():
+        notes.append(Degraded("filler-replaced", f"The filler '{filler}' ('{first}') is not drawn here: msra was."))
     return notes
 
 

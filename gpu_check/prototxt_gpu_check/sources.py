@@ -17,6 +17,7 @@ from prototxt_gpu_check.data.base import Source
 from prototxt_gpu_check.data.reading import PARAMS, Reader
 from prototxt_gpu_check.fill import NORMAL, NORMAL_STD, UNIFORM, Filler, fill, normal, raw, stream
 from prototxt_gpu_check.layout import count, stored
+from prototxt_gpu_check.regions import assumed_shape, region_values
 from prototxt_net.message import Bound
 from prototxt_net.net import Blob, Node, PhaseNet
 from prototxt_net.shape import Shape
@@ -44,8 +45,6 @@ LABEL_READERS = {
 """Layers whose bottom[1] is a class label, with the message that holds the class axis (default 1)."""
 
 TARGET_READERS = frozenset({"SigmoidCrossEntropyLoss", "ContrastiveLoss"})
-OBJECT_READERS = {"MultiBoxLoss": ("multibox_loss_param", 3), "DetectionEvaluate": ("detection_evaluate_param", 1)}
-"""Layers that read SSD's ground truth, with their message and the bottom that it is."""
 SAME_SHAPE = frozenset({"SigmoidCrossEntropyLoss", "EuclideanLoss", "SmoothL1Loss"})
 """Losses whose other bottoms have the shape of the first."""
 
@@ -96,7 +95,8 @@ def concrete_shapes(net: PhaseNet, inputs: Inputs) -> tuple[dict[str, Ints], lis
 
 def _completed(node: Node, index: int, blob: Blob) -> tuple[Ints, bool]:
     known: Shape | None = blob.shape
-    default = default_shape(node, index, blob.name)
+    boxes = assumed_shape(blob.name, readers_through(blob), _batch_size(node))
+    default = boxes or default_shape(node, index, blob.name)
     if known is None:
         return default, True
     spare = default if len(default) == len(known) else (1,) * len(known)
@@ -187,9 +187,9 @@ def values(b: Backend, net: PhaseNet, node: Node, index: int, shape: Ints, input
     classes = label_classes(blob)
     if classes is not None:
         return stored(b, b.asarray(labels(shape, classes, seed))), "labels"
-    truth = _objects(blob, shape, seed)
-    if truth is not None:
-        return stored(b, b.asarray(truth)), "labels"
+    boxes = region_values(net, blob.name, readers_through(blob), shape, seed, labels)
+    if boxes is not None:
+        return stored(b, b.asarray(boxes)), "labels"
     if any(reader.type in TARGET_READERS and at > 0 for reader, at in readers_through(blob)):
         u = raw(count(shape), seed, UNIFORM, 2.0**-24, 0.5)
         return stored(b, b.asarray((u >= 0.5).reshape(shape))), "targets"
@@ -206,33 +206,6 @@ def labels(shape: Ints, classes: int, seed: int) -> npt.NDArray[np.float32]:
     spot = (start + np.arange(1, count(shape) + 1) * _GOLDEN) % 1.0
     found: npt.NDArray[np.float32] = np.minimum(np.floor(spot * classes), classes - 1).astype(np.float32)
     return found.reshape(shape)
-
-
-def _objects(blob: Blob, shape: Ints, seed: int) -> npt.NDArray[np.float32] | None:
-    """SSD's ground truth for a blob that is read as such, (1, 1, objects, 8); None for other blobs.
-
-    Rows: image, class, instance, xmin, ymin, xmax, ymax, difficult; classes as in `labels`, the background left out,
-    sides of 0.2 to 0.6 of the image.
-    """
-    for reader, at in readers_through(blob):
-        message, bottom = OBJECT_READERS.get(reader.type, ("", -1))
-        if at != bottom or shape[-1] != 8:
-            continue
-        p = reader.param(message)
-        classes, background = int(p.get("num_classes") or 2), int(p.get("background_label_id") or 0)
-        first = reader.bottoms[0].shape if reader.bottoms[0] is not None else None
-        images = first[0] if reader.type == "MultiBoxLoss" and first else 1
-        rows = count(shape) // 8
-        table = np.zeros((rows, 8), np.float32)
-        table[:, 0] = np.arange(rows) * (images if isinstance(images, int) else 1) // max(1, rows)
-        table[:, 1] = labels((rows,), max(1, classes - 1), seed)
-        table[:, 1] += table[:, 1] >= background
-        u = raw(rows * 4, stream(seed, "objects"), UNIFORM, 2.0**-24, 0.5).reshape(rows, 4)
-        side = np.float32(0.2) + np.float32(0.4) * u[:, 2:]
-        table[:, 3:5] = u[:, :2] * (1 - side)
-        table[:, 5:7] = table[:, 3:5] + side
-        return table.reshape(shape)
-    return None
 
 
 def pictures(shape: Ints, seed: int) -> npt.NDArray[np.float32]:

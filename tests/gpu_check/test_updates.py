@@ -38,8 +38,8 @@ def sgd(
         diff = diff * (solver.clip / norm)
     diff = diff / solver.batches
     diff = diff + solver.decay * (np.sign(weights) if solver.l1 else weights)
-    history = momentum * np.zeros_like(weights) + solver.rate * diff
-    return (1 + momentum) * history if nesterov else history
+    history: np.ndarray = momentum * np.zeros_like(weights) + solver.rate * diff
+    return np.asarray((1 + momentum) * history if nesterov else history)
 
 
 @pytest.mark.parametrize("nesterov", [False, True])

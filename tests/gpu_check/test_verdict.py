@@ -255,6 +255,17 @@ CASES = {
         data() + conv("conv1", "data", "c1", "value: 0.1") + relu("c1") + classifier("c1"),
         {"DYN029": ("warning", "conv1", "its 8 units compute the same"), "DYN008|": ("", "", "")},
     ),
+    "alike in front of the loss only": Case(
+        data() + conv("conv1", "data", "c1") + relu("c1") + classifier("c1", "value: 0.1"),
+        {"DYN022|": ("info", "", "")},
+    ),
+    "a benchmark that feeds one constant": Case(
+        layer("data", "DummyData", "", "data label", "dummy_data_param { shape { dim: 4 dim: 3 dim: 24 dim: 24 } "
+        "shape { dim: 4 } data_filler { value: 0.01 } data_filler { } }")
+        + conv("conv1", "data", "c1") + bn("c1") + relu("c1")
+        + layer("pool", "Pooling", "c1", "p", "pooling_param { pool: AVE kernel_size: 4 stride: 4 }")
+        + classifier("p")
+    ),
     "a saturated layer": Case(
         data() + layer("loud", "Power", "data", "loud", "power_param { scale: 1000 }")
         + layer("s", "Sigmoid", "loud", "s") + conv("conv1", "s", "c1") + classifier("c1"),

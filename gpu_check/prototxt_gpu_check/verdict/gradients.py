@@ -2,7 +2,8 @@
 
 A zero gradient is followed upwards to the layer that stops it, and reported there once, with what it costs. Where the
 forward pass has explained it already (an output that is 0 does not let a ReLU pass anything back), nothing is said; nor
-where weights that start at 0 stop it, since these get a gradient themselves and let it through after the first update.
+where weights that start at 0 stop it, or weights that are all alike (the gradients of a softmax add up to 0), since
+these get a gradient themselves and let it through after the first update.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from prototxt_gpu_check.result import BackwardResult, LayerResult
 from prototxt_gpu_check.stats import Stats
 from prototxt_gpu_check.verdict import updates
-from prototxt_gpu_check.verdict.view import View, trained
+from prototxt_gpu_check.verdict.view import View, alike, trained
 from prototxt_net.backward import backward
 from prototxt_net.finding import Finding, Severity
 from prototxt_net.net import Blob, Node
@@ -118,13 +119,21 @@ def _explained(view: View, origin: Node) -> bool:
     blobs = [*origin.tops, *(b for b in origin.bottoms if b is not None)]
     if any(blob in view.explained for blob in blobs):
         return True
-    if any(p.role in ("weight", "gamma") and p.before.all_zero for p in layer.params):
+    if _holds_up(layer):
         return True
     # A branch that does not count, and data that the loss has nothing to say about.
     return origin.type in ("Silence", "Accuracy") or any(
         (s := view.stats(b)) is not None and s.all_zero
         for b in origin.bottoms
         if b is not None and origin.type != "ReLU"
+    )
+
+
+def _holds_up(layer: LayerResult) -> bool:
+    """Whether the values that it starts with stop the gradient until its first update."""
+    return any(
+        (p.role in ("weight", "gamma") and p.before.all_zero) or (p.role == "weight" and alike(p.before))
+        for p in layer.params
     )
 
 
@@ -225,7 +234,7 @@ def _vanishing(view: View, found: BackwardResult) -> Iterator[Finding]:
         return
     last = sizes[-1][0]
     smallest = min(sizes[:-1], key=lambda pair: pair[0])
-    if smallest[0] < VANISHED and smallest[0] / last < VANISHED_SHARE:
+    if smallest[0] < VANISHED and smallest[0] / last < VANISHED_SHARE and not any(_holds_up(x) for _, x in sizes[1:]):
         yield view.finding(
             "DYN030",
             smallest[1],

@@ -104,7 +104,7 @@ def _first(found: list[tuple[LayerResult, Finding]], more: str) -> Iterator[Find
 
 
 def _small_variances(view: View) -> Iterator[tuple[LayerResult, Finding]]:
-    if view.substituted:
+    if view.substituted or not view.data_varies:
         return
     for layer in view.layers:
         bottom = next(view.bottoms(layer), None)

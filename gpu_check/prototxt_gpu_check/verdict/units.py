@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from prototxt_gpu_check.result import LayerResult
-from prototxt_gpu_check.verdict.view import View, feeds_weights, param
+from prototxt_gpu_check.verdict.view import View, alike, feeds_weights, param
 from prototxt_gpu_check.verdict.zeros import MIN_CHANNEL, RELU_FAMILY
 from prototxt_net.finding import Finding
 from prototxt_net.flow import WEIGHTED, lr
@@ -104,8 +104,7 @@ def _alike(view: View, layer: LayerResult) -> Finding | None:
     if weight.origin.filler is not None and weight.origin.filler.varies:
         return None
     stats, outputs = weight.before, weight.shape[0] if weight.shape else 1
-    alike = stats.std == 0 or (stats.rms or 0.0) * 1e-6 > (stats.std or 0.0)
-    if stats.all_zero or stats.nonfinite or not alike or outputs < 2 or stats.count <= outputs:
+    if stats.all_zero or stats.nonfinite or not alike(stats) or outputs < 2 or stats.count <= outputs:
         return None
     index = next((i for i, blob in enumerate(layer.node.setup.params) if blob.role == "weight"), 0)
     if lr(view.net, layer.node, index) == 0:

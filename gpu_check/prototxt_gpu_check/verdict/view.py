@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from prototxt_gpu_check.fill import ROUNDING
 from prototxt_gpu_check.result import BlobResult, ForwardResult, LayerResult, ParamResult
 from prototxt_gpu_check.stats import Stats
 from prototxt_net.backward import learned
@@ -173,7 +174,7 @@ class View:
     @property
     def data_varies(self) -> bool:
         """Some data top (labels and targets left out) differs from sample to sample or place to place."""
-        return any(stats.count > 1 and bool(stats.std) for stats in self._data())
+        return any(stats.count > 1 and not alike(stats) for stats in self._data())
 
     def _data(self) -> Iterator[Stats]:
         for layer in self.layers:
@@ -247,3 +248,8 @@ def trained(view: View, layer: LayerResult) -> list[int]:
         for i, blob in enumerate(node.setup.params)
         if not blob.statistic and blob.role not in STATISTICS and asked[i] and lr(net, node, i) != 0
     ]
+
+
+def alike(stats: Stats) -> bool:
+    """Whether all values are the same, but for rounding."""
+    return (stats.std or 0.0) <= ROUNDING * (stats.rms or 0.0)

@@ -109,11 +109,12 @@ class Saturation(DynamicRule):
 @dynamic
 class SymmetricWeights(DynamicRule):
     """## What it does
-    Reports a layer that trains and all of whose weights start at one value other than 0.
+    Reports a layer that trains and all of whose weights start at one value other than 0. A last layer is left alone:
+    the loss tells its units apart.
 
     ## Why is this bad?
-    Its units compute the same, get the same gradient and stay identical: the layer has one unit, whatever its
-    num_output.
+    Its units compute the same. Where the weights of the layers behind it are alike too, they also get the same gradient
+    and stay identical: the layer has one unit, whatever its num_output.
 
     ## Fix safety
     None: the static rules about fillers carry the fix.
@@ -121,6 +122,9 @@ class SymmetricWeights(DynamicRule):
 
     code = "DYN029"
     name = "symmetric-weights"
-    severity = "error"
-    GOOD = (Example(_SOUND),)
+    severity = "warning"
+    GOOD = (
+        Example(_SOUND),
+        Example(net(conv("data", "conv") + layer("relu", "ReLU", "conv", "x")).replace('type: "xavier"', "value: 0.1")),
+    )
     BAD = (Example(net(conv("data", "conv", "value: 0.1") + layer("relu", "ReLU", "conv", "x"))),)

@@ -55,6 +55,8 @@ def _constant(view: View, layer: LayerResult) -> Finding | None:
     count = int(stats.constant_channels.sum())
     if count <= CONSTANT * stats.channels or before[1].constant_channels.any():
         return None
+    if not view.data_varies or (view.tops[before[0]].same_samples and stats.per_channel == stats.shape[0]):
+        return None  # all samples are the same (a benchmark's DummyData), and a channel holds one value of each
     weight = param(layer, "weight")
     if weight is None or weight.before.all_zero:
         return None

@@ -24,7 +24,7 @@ from prototxt_net.solver import INLINE, inline_nets
 from prototxt_server import suppress
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.folding import fold
-from prototxt_server.rules.base import ProblemRule, Rule
+from prototxt_server.rules.base import ProblemRule, Rule, find
 from prototxt_server.rules.catalogue import load_all
 
 if TYPE_CHECKING:
@@ -185,8 +185,10 @@ def linked_rules(select: tuple[str, ...], extend: tuple[str, ...], ignore: tuple
 @lru_cache(maxsize=64)
 def active_codes(select: tuple[str, ...], extend: tuple[str, ...], ignore: tuple[str, ...]) -> frozenset[str]:
     """The codes of the rules that speak under a selection, and whose silence does not depend on other files."""
-    chosen = (rule for rule in load_all() if is_selected(rule, select, extend, ignore))
-    return frozenset(rule.code for rule in chosen if type(rule).check_linked is Rule.check_linked)
+    chosen = (type(rule) for rule in load_all() if is_selected(rule, select, extend, ignore))
+    return frozenset(
+        rule.code for rule in chosen if rule.check_linked is Rule.check_linked and rule.stands is Rule.stands
+    )
 
 
 def is_selected(rule: Rule, select: tuple[str, ...], extend: tuple[str, ...], ignore: tuple[str, ...]) -> bool:
@@ -211,6 +213,8 @@ def _findings(analysis: Analysis) -> list[Finding]:
     own = analysis.cache.get(_OWN)
     if not isinstance(own, list):
         own = analysis.cache[_OWN] = list(_raw_findings(analysis))
+    if analysis.linked is not None:
+        own = [(finding, phases) for finding, phases in own if _stands(finding, analysis.linked)]
     for finding, phases in (*own, *_linked_findings(analysis)):
         rank = _RANK[finding.severity]
         place = (finding.code, finding.start, finding.end)
@@ -231,6 +235,11 @@ def _findings(analysis: Analysis) -> list[Finding]:
     result.sort(key=lambda f: (f.start, f.end, f.code))
     known = active_codes(settings.select, settings.extend_select, settings.ignore)
     return fold(suppress.apply(result, analysis, known))
+
+
+def _stands(finding: Finding, linked: Linked) -> bool:
+    rule = find(finding.code)
+    return rule is None or rule.stands(finding, linked)
 
 
 _OWN = "own findings"

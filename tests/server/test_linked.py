@@ -308,3 +308,54 @@ def test_real_weights_of_another_caffe(lsp, shared: Path) -> None:  # type: igno
     golden = shared / "oracle" / "golden"
     assert lsp("check", *options, cwd=golden).code == 0
     assert "loading aborts" in lsp("check", *options, "--dialect", "nvidia-0.15", cwd=golden).text
+
+
+# -- what other files disprove ---------------------------------------------------------------------------------------
+CUT = """layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "msra" } } }
+layer { name: "ip" type: "InnerProduct" bottom: "conv" top: "ip" propagate_down: false
+  inner_product_param { num_output: 10 weight_filler { type: "xavier" } } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("solvers", "said"),
+    [
+        pytest.param({}, ["FRZ003"], id="nobody knows the solver"),
+        pytest.param({"solver.prototxt": SOLVER}, [], id="weight_decay is 0 by default"),
+        pytest.param({"solver.prototxt": SOLVER + "weight_decay: 0.0005\n"}, ["FRZ003"], id="it decays"),
+        pytest.param(
+            {"solver.prototxt": SOLVER, "solver_2.prototxt": SOLVER + "weight_decay: 0.1\n"},
+            ["FRZ003"],
+            id="one of two",
+        ),
+        pytest.param({"solver.prototxt": SOLVER.replace("net.pro", "other.pro")}, ["FRZ003"], id="another's solver"),
+    ],
+)  # fmt: skip
+def test_what_only_decays_stays_where_no_solver_decays(solvers: dict[str, str], said: list[str]) -> None:
+    found = judged(DATA.format("") + CUT + LOSS, solvers, "net.prototxt")
+    assert [code for code in codes(found) if code.startswith("FRZ")] == said
+
+
+FIVE = "param { decay_mult: 0 } " * 2 + "param { lr_mult: 0 } " * 3
+NVIDIA = DATA.format("") + IP + (
+    'layer { name: "bn" type: "BatchNorm" bottom: "ip" top: "bn" ' + FIVE
+    + "batch_norm_param { engine: CAFFE scale_filler { value: 1 } } }\n"
+) + LOSS.replace('bottom: "ip"', 'bottom: "bn"')  # fmt: skip
+
+
+@pytest.mark.parametrize(("decay", "said"), [("", ["BN042"]), ("weight_decay: 0.1\n", [])])
+def test_a_blob_that_only_weight_decay_initialises(decay: str, said: list[str]) -> None:
+    settings = Settings(dialect="nvidia-0.15", select=("BN042",))
+    found = analyze_linked(Source(NVIDIA, "net.prototxt"), settings, Given({"solver.prototxt": SOLVER + decay}.items()))
+    assert codes(found) == said
+
+
+def test_weights_from_a_file_are_not_what_fillers_say() -> None:
+    dead = IP.replace('"ip"', '"hidden"').replace('type: "xavier"', 'type: "constant"')
+    hidden = dead + 'layer { name: "relu" type: "ReLU" bottom: "hidden" top: "hidden" }\n'
+    text = DATA.format("") + hidden + IP.replace('bottom: "data"', 'bottom: "hidden"') + LOSS
+    for layer, said in (("hidden", []), ("other", ["INI002"])):
+        stored = StoredWeights("w.caffemodel", {layer: StoredLayer("InnerProduct", ((10, 3), (10,)))})
+        found = analyze_linked(Source(text, "net.prototxt"), Settings(), Given([]), named=Named(weights=stored))
+        assert [code for code in codes(found) if code.startswith("INI")] == said

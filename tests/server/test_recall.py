@@ -58,7 +58,7 @@ def result(rule: Rule, example: Example, planted: Iterable[Planted]) -> dict[str
     return found
 
 
-RULES = [rule for rule in load_all() if not any(example.files for example in rule.BAD)]
+RULES = [rule for rule in load_all() if not any(example.files or example.stored for example in rule.BAD[:SHOWN])]
 IN_A_HOST = [rule for rule in RULES if rule.code not in NOT_GRAFTED]
 IN_OWN_LAYERS = [
     rule

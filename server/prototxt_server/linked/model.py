@@ -71,6 +71,17 @@ class Linked:
     missing: tuple[Missing, ...] = ()
     weights: StoredWeights | None = None
 
+    @property
+    def without_decay(self) -> bool:
+        """Whether there are solvers that name the net, and none of them asks for weight decay (the default is 0)."""
+        return bool(self.solvers) and not any(solver.file.root.get("weight_decay") for solver in self.solvers)
+
+    @property
+    def without_weights(self) -> bool:
+        """Whether there are solvers that name the net, but neither they nor the user name weights to start from."""
+        named = (solver.file.root.has("weights") for solver in self.solvers)
+        return self.weights is None and bool(self.solvers) and not any(named)
+
     def link(self, field: str, index: int) -> NetLink | None:
         """The net that an entry of the solver names."""
         return next((link for link in self.nets if link.field == field and link.index == index), None)

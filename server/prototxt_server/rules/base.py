@@ -71,6 +71,10 @@ class Rule:
         """Findings that need other files beside this one. Called only where these were looked for."""
         return ()
 
+    def stands(self, finding: Finding, linked: Linked) -> bool:
+        """Whether a finding about this file alone holds beside the other files too."""
+        return True
+
     # -- making findings -------------------------------------------------------------------------------------------
     def at(
         self,

@@ -9,9 +9,10 @@ from prototxt_net.finding import Finding, Fix, Severity
 from prototxt_net.flow import dialects_of, kind
 from prototxt_net.net import Node, PhaseNet
 from prototxt_net.zeros import fate
-from prototxt_server.rules.base import Example, Rule, rule
+from prototxt_server.rules.base import Example, rule
 from prototxt_server.rules.bn.edits import fix, put
 from prototxt_server.rules.bn.nets import bn, conv, data, image, ip, layer, loss, relu, scale, trained
+from prototxt_server.rules.initial import InitialValueRule
 
 _ONE = '{ type: "constant" value: 1 }'
 _CAFFE = "batch_norm_param { engine: CAFFE }"
@@ -23,7 +24,7 @@ def _filled(*more: str) -> str:
 
 
 @rule
-class GammaZeroDefault(Rule):
+class GammaZeroDefault(InitialValueRule):
     """## What it does
     Reports a batch normalisation with gamma of its own (NVIDIA 0.14 and 0.15, SegNet's `BN`, yjxiong's and PSPNet's
     `BN`) that does not say what gamma starts at, or says 0. In NVIDIA 0.16 and 0.17 an absent filler means 1, an empty

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from prototxt_grammar.edits import Edit
 from prototxt_net.backward import backward
@@ -15,6 +16,9 @@ from prototxt_server.rules.base import Example, Rule, rule
 from prototxt_server.rules.bn.edits import drop, drop_params, fix, set_params
 from prototxt_server.rules.bn.nets import STAT, bn, conv, data, ip, loss, relu, scale, trained
 from prototxt_server.rules.editing import own_top
+
+if TYPE_CHECKING:
+    from prototxt_server.linked.model import Linked
 
 _FILLED = "batch_norm_param { scale_filler { value: 1 } }"
 _FILLED_CAFFE = "batch_norm_param { scale_filler { value: 1 } engine: CAFFE }"
@@ -158,6 +162,10 @@ class Nvidia15StatsDecay(Rule):
                 "param",
                 fix=_mask(net, node),
             )
+
+    def stands(self, finding: Finding, linked: Linked) -> bool:
+        """Not beside solvers that all have weight_decay 0."""
+        return not linked.without_decay
 
 
 def freezes_gamma(node: Node) -> bool:

@@ -14,6 +14,7 @@ from prototxt_net.zeros import fate
 from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.bn.edits import add_params, drop, fix, put, set_params
 from prototxt_server.rules.bn.nets import bn, conv, data, ip, layer, loss, relu, scale, trained
+from prototxt_server.rules.initial import InitialValueRule
 
 _LOCKED = "param { lr_mult: 0 decay_mult: 0 }"
 
@@ -58,7 +59,7 @@ def _one_block(definition: LayerDef) -> bool:
 
 
 @rule
-class ScaleZeroFiller(Rule):
+class ScaleZeroFiller(InitialValueRule):
     """## What it does
     Reports a Scale whose `filler` is written without a `value` (or with value 0).
 
@@ -126,7 +127,7 @@ def _verdict(end: str, learns: bool) -> tuple[Severity, str]:
 
 
 @rule
-class ScaleRandomFiller(Rule):
+class ScaleRandomFiller(InitialValueRule):
     """## What it does
     Reports a Scale behind a BatchNorm whose gamma starts at random values around 0.
 

@@ -18,6 +18,7 @@ from prototxt_server.rules.bn.nets import STAT, bn, conv, data, ip, loss, traine
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
+    from prototxt_server.linked.model import Linked
 
 MASKED = (("0", "0"),) * 3
 
@@ -247,6 +248,10 @@ class StatDecay(Rule):
                 "step. Give it three param blocks with lr_mult 0 and decay_mult 0.",
                 fix=fix("safe", "Mask the three statistics", *set_params(net.file, node, *MASKED)),
             )
+
+    def stands(self, finding: Finding, linked: Linked) -> bool:
+        """Not beside solvers that all have weight_decay 0."""
+        return not linked.without_decay
 
 
 @rule

@@ -60,7 +60,7 @@ class FrozenFromScratch(Rule):
     def check_linked(self, analysis: Analysis, linked: Linked) -> Iterable[Finding]:
         """The first layer speaks for the others."""
         stored = linked.weights
-        if stored is None and (not linked.solvers or any(s.file.root.has("weights") for s in linked.solvers)):
+        if stored is None and not linked.without_weights:
             return
         for net in analysis.nets:
             if net.phase != "TRAIN" or not trainable(net) or not any_frozen(net):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from prototxt_net.backward import backward
 from prototxt_net.batchnorm import behind_frozen_layer, fields, mode, norms
@@ -14,6 +15,9 @@ from prototxt_server.rules.base import Example, Rule, rule
 from prototxt_server.rules.bn.by_phase import FLAG, by_phase
 from prototxt_server.rules.bn.edits import add_params, fix, put, set_params
 from prototxt_server.rules.bn.nets import STAT, bn, conv, data, ip, loss, relu, trained
+
+if TYPE_CHECKING:
+    from prototxt_server.linked.model import Linked
 
 LOCKED = "param { lr_mult: 0 decay_mult: 0 }"
 _TRUE = "batch_norm_param { use_global_stats: true }"
@@ -171,8 +175,8 @@ class CutButDecaying(Rule):
 
     ## Why is this bad?
     propagate_down cuts the gradient, it does not freeze: Caffe applies weight decay to every blob whose lr_mult and
-    decay_mult are not 0, gradient or not, so the weights shrink every step. (With weight_decay 0 in the solver nothing
-    happens.)
+    decay_mult are not 0, gradient or not, so the weights shrink every step. With weight_decay 0 (the default) in the
+    solver nothing happens, and beside such a solver nothing is reported.
 
     ## Fix safety
     Unsafe: training changes, which is the point.
@@ -223,6 +227,10 @@ class CutButDecaying(Rule):
                 "param",
                 fix=fix("unsafe", "Set lr_mult: 0", *set_params(net.file, node, *blocks)),
             )
+
+    def stands(self, finding: Finding, linked: Linked) -> bool:
+        """Not beside solvers that all have weight_decay 0."""
+        return not linked.without_decay
 
 
 def _may_cut(net: PhaseNet) -> bool:

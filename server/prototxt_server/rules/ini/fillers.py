@@ -11,11 +11,12 @@ from prototxt_net.finding import Finding, Fix, Problem
 from prototxt_net.flow import trainable
 from prototxt_net.message import Bound, Entry
 from prototxt_net.net import Node, PhaseNet
-from prototxt_server.rules.base import Example, ProblemRule, Rule, rule
+from prototxt_server.rules.base import Example, ProblemRule, rule
 from prototxt_server.rules.bn.edits import drop, fix, put
 from prototxt_server.rules.bn.nets import conv, data, image, ip, layer, loss, trained
 from prototxt_server.rules.editing import delete_entry, string_edit
 from prototxt_server.rules.ini.common import message
+from prototxt_server.rules.initial import InitialValueRule
 from prototxt_server.rules.local import LayerRule
 
 if TYPE_CHECKING:
@@ -164,6 +165,32 @@ class SparseUnsupported(ProblemRule):
 
 
 @rule
+class FillerRange(ProblemRule):
+    """## What it does
+    Reports a gaussian filler with a `std` that is not above 0 or a `sparse` beyond the number of outputs, and a uniform
+    filler whose `min` is above its `max`. Without `min` a uniform filler begins at 0, without `max` it ends at 1.
+
+    ## Why is this bad?
+    Caffe aborts when it fills the blob, also when weights from a file would replace the values.
+
+    ## Fix safety
+    None: the range that was meant is not known.
+    """
+
+    code = "INI013"
+    name = "filler-range"
+    severity = "error"
+    GOOD = (
+        Example(data() + ip("fc", "data", filler='type: "gaussian" std: 0.01') + loss("fc")),
+        Example(data() + ip("fc", "data", filler='type: "uniform" min: -0.1 max: 0.1') + loss("fc")),
+    )
+    BAD = (
+        Example(data() + ip("fc", "data", filler='type: "gaussian" std: 0') + loss("fc")),
+        Example(data() + ip("fc", "data", filler='type: "uniform" max: -0.1') + loss("fc")),
+    )
+
+
+@rule
 class BiasFillerUnused(LayerRule):
     """## What it does
     Points out a `bias_filler` beside `bias_term: false`.
@@ -208,7 +235,7 @@ class BiasFillerUnused(LayerRule):
 
 
 @rule
-class LargeBias(Rule):
+class LargeBias(InitialValueRule):
     """## What it does
     Says where a bias starts at a constant beyond 1 in front of a ReLU, Sigmoid or TanH.
 

@@ -11,7 +11,7 @@ from prototxt_net.flow import (
     trainable,
 )
 from prototxt_net.net import PhaseNet
-from prototxt_server.rules.base import Example, Rule, rule
+from prototxt_server.rules.base import Example, rule
 from prototxt_server.rules.bn.edits import fix, put
 from prototxt_server.rules.bn.nets import conv, data, ip, layer, loss, relu, trained
 from prototxt_server.rules.ini.common import (
@@ -24,10 +24,11 @@ from prototxt_server.rules.ini.common import (
     suggestion,
     trained_weights,
 )
+from prototxt_server.rules.initial import InitialValueRule
 
 
 @rule
-class GaussianStdDefault(Rule):
+class GaussianStdDefault(InitialValueRule):
     """## What it does
     Reports a gaussian `weight_filler` without `std`.
 
@@ -70,7 +71,7 @@ class GaussianStdDefault(Rule):
 
 
 @rule
-class UniformDefault(Rule):
+class UniformDefault(InitialValueRule):
     """## What it does
     Reports a uniform `weight_filler` without `min` and `max`.
 
@@ -131,7 +132,7 @@ class UniformDefault(Rule):
 
 
 @rule
-class GaussianScale(Rule):
+class GaussianScale(InitialValueRule):
     """## What it does
     Says where a gaussian `weight_filler` scales the signal far up or down at every layer, with no BatchNorm in the net.
 
@@ -185,7 +186,7 @@ class GaussianScale(Rule):
 
 
 @rule
-class DeepXavierRelu(Rule):
+class DeepXavierRelu(InitialValueRule):
     """## What it does
     Points out a deep net of ReLU layers that starts with xavier and has no BatchNorm. Off by default.
 

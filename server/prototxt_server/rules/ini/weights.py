@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from prototxt_net.batchnorm import constant
 from prototxt_net.finding import Finding, Severity
@@ -15,8 +16,10 @@ from prototxt_net.flow import (
 )
 from prototxt_net.net import Node, PhaseNet
 from prototxt_net.zeros import fate
-from prototxt_server.rules.base import Example, Rule, rule
-from prototxt_server.rules.bn.nets import conv, data, ip, loss, trained
+from prototxt_server.linked.weights import StoredLayer
+from prototxt_server.rules.base import Example, rule
+from prototxt_server.rules.bn.edits import fix
+from prototxt_server.rules.bn.nets import conv, data, ip, loss, relu, trained
 from prototxt_server.rules.ini.common import (
     feeds_loss,
     fill,
@@ -27,10 +30,29 @@ from prototxt_server.rules.ini.common import (
     suggestion,
     trained_weights,
 )
+from prototxt_server.rules.initial import InitialValueRule
+
+if TYPE_CHECKING:
+    from prototxt_server.analysis import Analysis
+    from prototxt_server.linked.model import Linked
+
+
+def _bare(names: str) -> str:
+    """A net of convolutions without fillers, as it is written for stored weights."""
+    layers = [
+        conv(name, below, filler="") + relu(f"relu_{name}", name)
+        for below, name in zip(("data", *names), names, strict=False)
+    ]
+    return data() + "".join(layers) + ip("fc", names[-1]) + loss("fc")
+
+
+def _solver(*lines: str) -> dict[str, str]:
+    fields = ('net: "net.prototxt"', "base_lr: 0.1", 'lr_policy: "fixed"', "max_iter: 9000", *lines)
+    return {"solver.prototxt": "\n".join(fields) + "\n"}
 
 
 @rule
-class NoWeightFiller(Rule):
+class NoWeightFiller(InitialValueRule):
     """## What it does
     Reports a Convolution, Deconvolution or InnerProduct that trains but writes no `weight_filler`, in a net whose other
     layers have one.
@@ -38,7 +60,8 @@ class NoWeightFiller(Rule):
     ## Why is this bad?
     Caffe's default filler is the constant 0: the layer outputs only its bias, all its units stay identical, and a ReLU
     behind it blocks every gradient (measured: the loss stays at ln K and only the last bias gets a gradient).
-    Nets written for stored weights often leave all fillers out; nothing is said there.
+    Nets written for stored weights often leave all fillers out. Beside a solver that names no weights this is
+    mentioned once; with `--weights` given, the layers that the file does not have are reported.
 
     ## Fix safety
     Unsafe: it restores the usual start, which changes the initial values.
@@ -48,13 +71,25 @@ class NoWeightFiller(Rule):
     name = "no-weight-filler"
     severity = "warning"
     fix_safety = "unsafe"
-    GOOD = (Example(hidden_net('type: "msra"')), Example(trained()))
+    GOOD = (
+        Example(hidden_net('type: "msra"')),
+        Example(trained()),
+        Example(_bare("gh")),
+        Example(_bare("gh"), files=_solver('weights: "vgg.caffemodel"')),
+        Example(hidden_net(""), stored={"h": StoredLayer("Convolution", ((8, 3, 3, 3),))}),
+    )
     BAD = (
         Example(
             hidden_net(""),
             fixed=hidden_net('type: "msra"'),
         ),
         Example(hidden_net("", "ip")),
+        Example(
+            _bare("gh"),
+            files=_solver(),
+            fixed=_bare("gh").replace("bias_term: false }", 'bias_term: false weight_filler { type: "msra" } }'),
+        ),
+        Example(_bare("gh"), stored={"g": StoredLayer("Convolution", ((8, 3, 3, 3),))}),
     )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
@@ -83,9 +118,49 @@ class NoWeightFiller(Rule):
                 fix=fill(net, node, kind),
             )
 
+    def check_linked(self, analysis: Analysis, linked: Linked) -> Iterable[Finding]:
+        """Nets without most of their fillers, where other files tell whether weights are loaded."""
+        stored = linked.weights
+        if stored is None and not linked.without_weights:
+            return
+        for net in analysis.nets:
+            if net.phase != "TRAIN" or not trainable(net) or missing_share(net) < FINE_TUNE_SHARE:
+                continue
+            bare = [
+                node
+                for node in trained_weights(net)
+                if node in without_filler(net) and node.tops and not feeds_loss(net, node.tops[0])
+            ]
+            if stored is not None:
+                bare = [node for node in bare if node.name not in stored.layers]
+            elif any_frozen(net):
+                return
+            if bare:
+                yield self._together(net, bare, "" if stored is None else stored.path)
+
+    def _together(self, net: PhaseNet, bare: list[Node], path: str) -> Finding:
+        """One finding for all: the first layer speaks for the others."""
+        first = bare[0]
+        more = f" (and {len(bare) - 1} more)" if len(bare) > 1 else ""
+        kind = suggestion(first)
+        if path:
+            why, cure = f"{path} does not have it", f'Add weight_filler {{ type: "{kind}" }}.'
+        else:
+            why = "the solver names no weights"
+            cure = f'Start with `caffe train -weights`, or add weight_filler {{ type: "{kind}" }}.'
+        cures = [fill(net, node, suggestion(node)) for node in bare]
+        return self.at(
+            first,
+            f"'{first.name}'{more} has no weight_filler and {why}: its weights and output start at the constant 0, and "
+            f"all its units stay identical. {cure}",
+            severity="warning" if path else "info",
+            phases=("TRAIN",),
+            fix=fix("unsafe", "Add the fillers", *(edit for one in cures if one for edit in one.edits)),
+        )
+
 
 @rule
-class ConstantWeights(Rule):
+class ConstantWeights(InitialValueRule):
     """## What it does
     Reports a `weight_filler` of type constant on a layer with several outputs that trains.
 

@@ -148,7 +148,7 @@ class ColonBeforeBrace(Rule):
     """A colon that is not needed.
 
     ## What it does
-    Reports `field: {`. Off by default; the formatter takes the colon out. Lists of messages need theirs.
+    Reports `field: {`. Off by default. Lists of messages need theirs.
 
     ## Why is this bad?
     It is legal, and unusual in Caffe's files.
@@ -184,7 +184,7 @@ class Separators(Rule):
     """A comma or semicolon behind a field.
 
     ## What it does
-    Reports `,` and `;` behind fields. Off by default; the formatter takes them out. Commas inside lists are needed.
+    Reports `,` and `;` behind fields. Off by default. Commas inside lists are needed.
 
     ## Why is this bad?
     It is legal, and unusual in Caffe's files.

@@ -47,11 +47,10 @@ def _firsts(item: Field) -> Iterator[tuple[int, int]]:
 
 @rule
 class Indentation(Rule):
-    """Indentation that differs from the formatter's.
+    """Indentation that does not show how deep a line stands.
 
     ## What it does
-    Reports lines that are not indented by two blanks for each message that they stand in. Off by default; the formatter
-    does the same.
+    Reports lines that are not indented by two blanks for each message that they stand in. Off by default.
 
     ## Why is this bad?
     Caffe does not mind. Readers see from the indentation where a layer ends, and so do repairs of missing brackets.

@@ -10,7 +10,7 @@ from os.path import basename, dirname, join, normpath, realpath
 
 from prototxt_net import marks
 from prototxt_net.batchnorm import norm_family, norms
-from prototxt_net.flow import any_frozen
+from prototxt_net.flow import FINE_TUNE_SHARE, any_frozen, missing_share, trainable
 from prototxt_net.net import Node, PhaseNet
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import analyze
@@ -20,6 +20,7 @@ from prototxt_server.linked.paths import bases, find, is_template
 from prototxt_server.linked.reader import Reader
 from prototxt_server.linked.twins import training_name
 
+_DECAYING = frozenset({"BN004", "BN033", "FRZ003"})  # what they warn of needs a weight_decay
 NET_FIELDS = ("net", "train_net", "test_net")
 SUFFIXES = (".prototxt", ".pt")
 _MANY = 64  # solvers in a folder that are read for a net
@@ -82,10 +83,16 @@ def _net(analysis: Analysis, reader: Reader, field: str, index: int, written: st
 
 # -- the solvers of a net ----------------------------------------------------------------------------------------------
 def _asks_for_solver(analysis: Analysis) -> bool:
-    """Whether a solver would tell something: of statistics that are averaged slowly, or of frozen layers."""
+    """Whether a solver would tell something: of statistics that decay or are averaged slowly, of layers without a
+    filler, or of frozen ones.
+    """
+    if any(finding.code in _DECAYING for finding in analysis.findings):
+        return True
     for net in analysis.nets:
         if net.phase == "TRAIN":
-            return any_frozen(net) or any(norm_family(node, net.dialect) in ("N15", "YX") for node in norms(net))
+            if any_frozen(net) or (trainable(net) and missing_share(net) >= FINE_TUNE_SHARE):
+                return True
+            return any(norm_family(node, net.dialect) in ("N15", "YX") for node in norms(net))
     return False
 
 

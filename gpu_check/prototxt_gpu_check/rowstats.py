@@ -18,7 +18,9 @@ CHUNK = 1 << 16
 """Elements summed in float32 before the sums are added up in float64; below 2^24, so that a float count is exact."""
 
 FLT_MIN = np.float32(np.finfo(np.float32).tiny)
-_LONG_ROW = 512
+_GROUP = 1 << 18
+"""Elements of whole rows that are worked on at a time: they and a scratch array shall stay in the cache."""
+_LONG_ROW = 128
 _HUGE, _TINY = 1e15, 1e-12
 """The square of an element within these bounds, and the sum of CHUNK of them, is a normal float32."""
 _DROWNED = 3e-3
@@ -49,7 +51,7 @@ def row_stats(r: npt.NDArray[np.float32]) -> RowStats:
     out = RowStats(sums[0], sums[1], sums[2], nans, infs, _no(channels))
     if not r.size:
         return out
-    group = max(1, CHUNK // length)
+    group = min(channels, max(1, _GROUP // length))
     scratch = np.empty(group * min(CHUNK, length), np.float32)
     for c in range(0, channels, group):
         for start in range(0, length, CHUNK):
@@ -75,7 +77,8 @@ def row_stats(r: npt.NDArray[np.float32]) -> RowStats:
 
 def _quick(out: RowStats, sums: Floats, piece: npt.NDArray[np.float32], scratch: npt.NDArray[np.float32]) -> bool:
     """Add a piece's sums (|x|, x, x squared) and counts; False, and nothing added, where float32 cannot do it."""
-    low, high = float(piece.min()), float(piece.max())
+    flat = piece.reshape(-1)
+    low, high = float(np.minimum.reduce(flat)), float(np.maximum.reduce(flat))
     if not (low > -_HUGE and high < _HUGE):  # NaN too
         return False
     peak = max(-low, high)
@@ -86,19 +89,22 @@ def _quick(out: RowStats, sums: Floats, piece: npt.NDArray[np.float32], scratch:
         return True
     out.peak = max(out.peak, peak)
     ones = _ones(piece.shape[1])
-    room = scratch[: piece.size].reshape(piece.shape)
+    room = scratch[: piece.size]
     total = piece @ ones
     sums[1] += total
     if low >= 0:
         sums[0] += total
         if low < FLT_MIN:
-            out.zeros += int(np.count_nonzero(piece < FLT_MIN))
+            out.zeros += int(np.count_nonzero(flat < FLT_MIN))
     else:
-        magnitude = np.abs(piece, out=room)
-        sums[0] += magnitude @ ones
-        if magnitude.min() < FLT_MIN:
+        magnitude = np.abs(flat, out=room)
+        sums[0] += magnitude.reshape(piece.shape) @ ones
+        if np.minimum.reduce(magnitude) < FLT_MIN:
             out.zeros += int(np.count_nonzero(magnitude < FLT_MIN))
-    sums[2] += np.vecdot(piece, piece) if len(ones) > _LONG_ROW else np.multiply(piece, piece, out=room) @ ones
+    if len(ones) >= _LONG_ROW:
+        sums[2] += np.vecdot(piece, piece)
+    else:
+        sums[2] += np.multiply(flat, flat, out=room).reshape(piece.shape) @ ones
     return True
 
 

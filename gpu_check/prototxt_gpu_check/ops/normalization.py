@@ -63,11 +63,18 @@ def normalize(
     if factor is not None:
         s = np.float32(0) if factor[0] == 0 else np.float32(1) / factor[0]
     g = np.float32(1) / np.sqrt(var * s + np.float32(eps))
-    np.subtract(r, (mean * s)[:, None], out=yr)
-    yr *= (g if gamma is None else g * gamma)[:, None]
-    if beta is not None:
-        yr += beta[:, None]
+    _affine(r, yr, mean * s, g if gamma is None else g * gamma, beta)
     return y
+
+
+def _affine(r: Array, yr: Array, mean: Array | None, factor: Array | None, shift: Array | None) -> None:
+    """(r - mean) * factor + shift into yr, rows (C, L) and vectors (C), some channels at a time."""
+    group = max(1, _CACHED // max(1, r.shape[1]))
+    for c in range(0, len(r), group):
+        some, out = r[c : c + group], yr[c : c + group]
+        for values, apply in ((mean, np.subtract), (factor, np.multiply), (shift, np.add)):
+            if values is not None:
+                some = apply(some, values[c : c + group, None], out=out)
 
 
 def rows_shape(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -87,10 +94,7 @@ def scale(b: Backend, x: Array, factor: Array | None, shift: Array | None, *, ax
         if b.kernels is not None:
             b.launch("affine", r.size, r, None, factor, shift, yr, r.size, r.shape[1])
             return y
-        if factor is not None:
-            np.multiply(r, factor[:, None], out=yr)
-        if shift is not None:
-            np.add(r if factor is None else yr, shift[:, None], out=yr)
+        _affine(r, yr, None, factor, shift)
         return y
     trailing = (1,) * (x.ndim - axis - len(shape)) if shape else ()
     y = x

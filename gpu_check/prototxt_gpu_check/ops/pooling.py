@@ -24,21 +24,49 @@ def max_pooling(
     if b.kernels is not None:
         _launch(b, x, y, index, kernel, stride, pad, out, 0)
         return y, index
-    ys = storage(y)
+    ys, xs = storage(y), x.swapaxes(0, 1)
+    if index is None:
+        _max_by_axes(xs, ys, kernel, stride, pad, out)
+        return y, None
     ys[...] = -FLT_MAX
-    xs = x.swapaxes(0, 1)
-    if index is not None:
-        storage(index)[...] = -1
-    for r, s, src, dst in _windows(xs.shape[2:], kernel, stride, pad, out):
+    storage(index)[...] = -1
+    for _, _, src, dst in _windows(xs.shape[2:], kernel, stride, pad, out):
         values = xs[(..., *src)]
-        if index is not None:
-            place = _places(xs.shape[2:], src)
-            better = values > ys[(..., *dst)]
-            at = storage(index)[(..., *dst)]
-            at[...] = np.where(better, place, at)
+        better = values > ys[(..., *dst)]
+        at = storage(index)[(..., *dst)]
+        at[...] = np.where(better, _places(xs.shape[2:], src), at)
         np.fmax(ys[(..., *dst)], values, out=ys[(..., *dst)])
-        del r, s
     return y, index
+
+
+def _max_by_axes(xs: Array, ys: Array, kernel: Pair, stride: Pair, pad: Pair, out: Pair) -> None:
+    """The largest value of each window into ys (C, N, out...): along the columns, then along the rows.
+
+    kh + kw passes instead of kh * kw, and those along the rows run over the whole memory: what they compute across the
+    ends of rows is never read.
+    """
+    (h, w), high, wide = xs.shape[2:], (out[0] - 1) * stride[0] + kernel[0], (out[1] - 1) * stride[1] + kernel[1]
+    padded = np.full((*xs.shape[:2], high, wide), -FLT_MAX, np.float32)
+    rows_, columns = min(h, high - pad[0]), min(w, wide - pad[1])
+    padded[:, :, pad[0] : pad[0] + rows_, pad[1] : pad[1] + columns] = xs[:, :, :rows_, :columns]
+    last = (out[0] - 1) * stride[0] + 1
+    tall = padded[:, :, :last : stride[0]]
+    if kernel[0] > 1:
+        tall = np.fmax(tall, padded[:, :, 1 : 1 + last : stride[0]])
+        for r in range(2, kernel[0]):
+            np.fmax(tall, padded[:, :, r : r + last : stride[0]], out=tall)
+    line = np.ascontiguousarray(tall).reshape(-1)
+    best = np.fmax(line[: line.size - kernel[1] + 1], np.float32(-FLT_MAX))
+    for s in range(1, kernel[1]):
+        np.fmax(best, line[s : s + best.size], out=best)
+    ends = np.lib.stride_tricks.as_strided(best, ys.shape, (*(4 * n for n in _steps(tall.shape)), 4 * stride[1]))
+    ys[...] = ends
+
+
+def _steps(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Elements between neighbours along all axes but the last of a contiguous array."""
+    c, n, p, q = shape
+    return (n * p * q, p * q, q)
 
 
 def ave_pooling(b: Backend, x: Array, *, kernel: Pair, stride: Pair, pad: Pair, out: Pair) -> Array:

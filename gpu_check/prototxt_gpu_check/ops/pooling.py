@@ -50,7 +50,7 @@ def _max_by_axes(xs: Array, ys: Array, kernel: Pair, stride: Pair, pad: Pair, ou
     rows_, columns = min(h, high - pad[0]), min(w, wide - pad[1])
     padded[:, :, pad[0] : pad[0] + rows_, pad[1] : pad[1] + columns] = xs[:, :, :rows_, :columns]
     last = (out[0] - 1) * stride[0] + 1
-    tall = padded[:, :, :last : stride[0]]
+    tall = padded[:, :, : last : stride[0]]
     if kernel[0] > 1:
         tall = np.fmax(tall, padded[:, :, 1 : 1 + last : stride[0]])
         for r in range(2, kernel[0]):
@@ -59,14 +59,9 @@ def _max_by_axes(xs: Array, ys: Array, kernel: Pair, stride: Pair, pad: Pair, ou
     best = np.fmax(line[: line.size - kernel[1] + 1], np.float32(-FLT_MAX))
     for s in range(1, kernel[1]):
         np.fmax(best, line[s : s + best.size], out=best)
-    ends = np.lib.stride_tricks.as_strided(best, ys.shape, (*(4 * n for n in _steps(tall.shape)), 4 * stride[1]))
-    ys[...] = ends
-
-
-def _steps(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Elements between neighbours along all axes but the last of a contiguous array."""
-    c, n, p, q = shape
-    return (n * p * q, p * q, q)
+    _, n, p, q = tall.shape
+    steps = (n * p * q, p * q, q, stride[1])
+    ys[...] = np.lib.stride_tricks.as_strided(best, ys.shape, tuple(4 * step for step in steps))
 
 
 def ave_pooling(b: Backend, x: Array, *, kernel: Pair, stride: Pair, pad: Pair, out: Pair) -> Array:

@@ -166,7 +166,8 @@ class BatchNormNvidia16(LayerType):
         s.top(shape)
 
 
-def _at_most_four_axes(s: Context) -> None:
+def at_most_four_axes(s: Context) -> None:
+    """Blob::num(), channels(), height() and width() refuse a blob of more axes. Raises Refused."""
     shape = s.bottom()
     s.require(
         None if shape is None else len(shape) <= 4,
@@ -193,7 +194,7 @@ class BnSegnet(LayerType):
 
     def set_up(self, s: Context) -> None:
         """Blobs (1, C, 1, 1); tops (N, C, H, W) and, in LEARN mode, the batch's mean and variance (1, C, 1, 1)."""
-        _at_most_four_axes(s)
+        at_most_four_axes(s)
         shape = s.bottom()
         inference = s.param("bn_param").get("bn_mode") == "INFERENCE"
         s.require(
@@ -227,7 +228,7 @@ class BnPspnet(LayerType):
 
     def set_up(self, s: Context) -> None:
         """Four blobs, (1, C, 1, 1) in PSPNet and (1, C) in yjxiong; the statistics' multipliers are set to 0."""
-        _at_most_four_axes(s)
+        at_most_four_axes(s)
         shape = s.bottom()
         channels = _channels(shape)
         vector: Shape | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prototxt_net.file import LayerDef
 from prototxt_net.layers.base import Context, InPlace, LayerType, layer, whole
+from prototxt_net.layers.batch_norm import at_most_four_axes
 from prototxt_net.layers.fillers import filled
 from prototxt_net.shape import text
 
@@ -60,12 +61,7 @@ class Mvn(LayerType):
     def set_up(self, s: Context) -> None:
         """(N, C, H, W): fewer axes are filled up with ones."""
         shape = s.bottom()
-        s.require(
-            None if shape is None else len(shape) <= 4,
-            "SHP024",
-            f"{s.name} takes blobs of at most 4 axes, its bottom is {text(shape)}; Caffe aborts. Reshape it.",
-            "bottom",
-        )
+        at_most_four_axes(s)
         s.top(None if shape is None else (*shape, *([1] * (4 - len(shape)))))
 
 

@@ -26,15 +26,23 @@ COMMAND = re.compile(r"`lsp ([^`]+)`")
 
 @dataclass(frozen=True)
 class Row:
-    """commands, fixes: arguments of `lsp`. says: codes."""
+    """commands, fixes: arguments of `lsp`. says: codes. A log stays as it is when its net is fixed."""
 
     commands: list[list[str]]
     says: set[str]
     fixes: list[list[str]]
 
     @property
-    def file(self) -> str:
+    def name(self) -> str:
         return self.commands[0][1]
+
+    @property
+    def file(self) -> str:
+        return self.commands[0][3] if self.is_log else self.name
+
+    @property
+    def is_log(self) -> bool:
+        return self.commands[0][0] == "log"
 
 
 def rows() -> list[Row]:
@@ -54,8 +62,9 @@ ROWS = rows()
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for path in EXAMPLES.glob("*.prototxt"):
-        shutil.copy(path, tmp_path)
+    for path in EXAMPLES.iterdir():
+        if path.suffix in (".prototxt", ".log"):
+            shutil.copy(path, tmp_path)
     return tmp_path
 
 
@@ -68,13 +77,15 @@ def reported(lsp: Lsp, folder: Path, arguments: list[str]) -> set[str]:
 
 
 def test_every_row_is_read() -> None:
-    assert len(ROWS) == 6
+    assert len(ROWS) == 10
     assert all(row.commands and row.says and row.fixes for row in ROWS)
-    named = {part for row in ROWS for command in row.commands for part in command if part.endswith(".prototxt")}
-    assert named | {"lenet_bn.prototxt"} == {path.name for path in EXAMPLES.glob("*.prototxt")}
+    named = {
+        part for row in ROWS for command in row.commands for part in command if part.endswith((".prototxt", ".log"))
+    }
+    assert named | {"lenet_bn.prototxt"} == {p.name for p in EXAMPLES.iterdir() if p.suffix in (".prototxt", ".log")}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.file)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_the_commands_say_it(lsp: Lsp, row: Row, folder: Path) -> None:
     said = set()
     for command in [*row.commands, ["check", row.file]]:  # a row about a log names static rules too
@@ -83,13 +94,13 @@ def test_the_commands_say_it(lsp: Lsp, row: Row, folder: Path) -> None:
     assert row.says <= said
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.file)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_the_fix_ends_it(lsp: Lsp, row: Row, folder: Path) -> None:
     for fix in row.fixes:
         lsp(*fix, cwd=folder)
     solver = folder / "frozen_teacher_solver.prototxt"
     solver.write_text(solver.read_text().replace("base_lr: 0\n", "base_lr: 0.01\n"))
-    for command in [*row.commands, ["check", row.file]]:
+    for command in [*([] if row.is_log else row.commands), ["check", row.file]]:
         assert not reported(lsp, folder, command) & row.says
     left = lsp("check", row.file, "--format", "json", cwd=folder).json
     assert [r["code"] for r in left if r["severity"] == "error"] == []
@@ -118,6 +129,20 @@ def test_the_log_of_the_dead_layer(lsp: Lsp, folder: Path) -> None:
     assert all(matches)
     zero = next(match[1] for match in matches if match and match[2] == match[1] and float(match[3]) == 0)
     assert zero == "conv2"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("dead_layer", ("--backward",)), ("bn_zero_gamma", ("--phase", "TEST"))]
+)
+def test_the_numbers_of_the_logs_are_ours(lsp: Lsp, folder: Path, name: str, arguments: tuple[str, ...]) -> None:
+    number = re.compile(r"(ward\] [^:]*:|L[12] norm =)( \(?[\d.e+-]+)")
+    done = lsp("forward", f"{name}.prototxt", *arguments, "--device", "cpu", "--format", "debug-info", cwd=folder)
+    printed, logged = (
+        [(what.rpartition("] ")[2], float(value.strip(" ("))) for what, value in number.findall(text)]
+        for text in (done.text, (EXAMPLES / f"{name}.log").read_text())
+    )
+    assert [what for what, _ in printed] == [what for what, _ in logged]
+    assert [value for _, value in printed] == pytest.approx([value for _, value in logged], rel=1e-3)
 
 
 def test_the_loss_is_87(lsp: Lsp, folder: Path) -> None:

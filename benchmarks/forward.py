@@ -1,11 +1,12 @@
 """One batch on the CPU, beside PyTorch and OpenCV's dnn module on the same net with the same weights, in the same run.
 
-    python benchmarks/forward.py [NET.prototxt ...] [--batch N] [--rounds R]
+    python benchmarks/forward.py [NET.prototxt | NAME OF benchmarks/zoo ...] [--batch N] [--rounds R]
 
-Ours is timed with the statistics that the check is for, and (`layers alone`) with these cut out; the peers compute the
-outputs alone. One thread each (the environment of this process is set before NumPy loads). CPU seconds, median [min,
-max] of interleaved rounds. The outputs of all are compared first. A peer that is not installed is left out
-(`pip install torch "opencv-python-headless<5"`).
+Ours is timed with the statistics of all blobs, which the check is for (a report that prints those of the weights looks
+at these too), and (`layers alone`) with them cut out; the peers compute the outputs alone. One thread each (the
+environment of this process is set before NumPy loads). CPU seconds, median [min, max] of interleaved rounds. The
+outputs of all are compared first. A peer that is not installed is left out (`pip install torch
+"opencv-python-headless<5"`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import torch_peer
+import zoo
 
 from prototxt_gpu_check import plan
 from prototxt_gpu_check.backend import Backend
@@ -43,12 +45,16 @@ from prototxt_net.schema.descriptors import message_class
 from prototxt_net.setup import set_up
 
 ROOT = Path(__file__).resolve().parents[1]
-ZOO = ROOT.parent / "shared" / "corpus"
+CORPUS = ROOT.parent / "shared" / "corpus"
 DEFAULT = (
-    ZOO / "BVLC__caffe/models/bvlc_alexnet/deploy.prototxt",
-    ZOO / "BVLC__caffe/models/bvlc_googlenet/deploy.prototxt",
-    ZOO / "KaimingHe__deep-residual-networks/prototxt/ResNet-50-deploy.prototxt",
+    CORPUS / "BVLC__caffe/models/bvlc_alexnet/deploy.prototxt",
+    CORPUS / "BVLC__caffe/models/bvlc_googlenet/deploy.prototxt",
+    CORPUS / "KaimingHe__deep-residual-networks/prototxt/ResNet-50-deploy.prototxt",
 )
+OUR_OWN = ("alexnet", "googlenet", "resnet50")
+"""Nets of the same structure, for a clone without the public files."""
+DEPTHWISE = "mobilenet"
+
 Run = Callable[[], tuple[float, np.ndarray]]
 OURS, BARE = "ours, with statistics", "ours, layers alone"
 
@@ -79,29 +85,38 @@ def model_of(net: PhaseNet, folder: Path) -> tuple[dict[str, list[np.ndarray]], 
     return weights, path
 
 
-def measure(path: Path, batch: int, rounds: int) -> None:
+def measure(name: str, batch: int, rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(name)
+        if name in zoo.NAMES:
+            path = Path(folder, f"{name}.prototxt")
+            path.write_text(zoo.write(name))
+        measure_file(path, Path(folder), batch, rounds)
+
+
+def measure_file(path: Path, folder: Path, batch: int, rounds: int) -> None:
     file = read(parse(path.read_text()), "bvlc")
     net = set_up(connect(file, State("TEST"), {}))
     shape = [int(d) for d in net.nodes[0].tops[0].shape or ()]
     x = np.random.default_rng(1).standard_normal((batch, *shape[1:]), np.float32)
-    with tempfile.TemporaryDirectory() as folder:
-        weights, model = model_of(net, Path(folder))
-        arms: dict[str, Run | None] = {
-            OURS: ours(file, held(weights), x),
-            "PyTorch": torch(net, weights, x),
-            "cv2.dnn": opencv(path, model, x),
-        }
-        runs = {name: run for name, run in arms.items() if run is not None}
-        outputs = {name: run()[1].reshape(batch, -1) for name, run in runs.items()}
-        for name, output in outputs.items():
-            difference = float(np.abs(output - outputs[OURS]).max())
-            assert difference < 1e-4, f"{name} computes something else: {difference:g}"
-        times: dict[str, list[float]] = {name: [] for name in (OURS, BARE, *runs)}
-        for _ in range(rounds):
-            for name, run in runs.items():
-                times[name].append(run()[0])
-            times[BARE].append(times[OURS][-1] - Timed.seconds)
-    print(f"\n{path.parent.name}/{path.name}, batch {batch}, {rounds} rounds, one thread; outputs agree within 1e-4")
+    weights, model = model_of(net, folder)
+    arms: dict[str, Run | None] = {
+        OURS: ours(file, held(weights), x),
+        "PyTorch": torch(net, weights, x),
+        "cv2.dnn": opencv(path, model, x),
+    }
+    runs = {name: run for name, run in arms.items() if run is not None}
+    outputs = {name: run()[1].reshape(batch, -1) for name, run in runs.items()}
+    for name, output in outputs.items():
+        difference = float(np.abs(output - outputs[OURS]).max())
+        assert difference < 1e-4, f"{name} computes something else: {difference:g}"
+    times: dict[str, list[float]] = {name: [] for name in (OURS, BARE, *runs)}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            times[name].append(run()[0])
+        times[BARE].append(times[OURS][-1] - Timed.seconds)
+    title = path.name if path.parent == folder else f"{path.parent.name}/{path.name}"
+    print(f"\n{title}, batch {batch}, {rounds} rounds, one thread; outputs agree within 1e-4")
     for name, found in times.items():
         row = f"  {name:22} {statistics.median(found):7.3f} s  [{min(found):.3f}, {max(found):.3f}]"
         if name not in (OURS, BARE):
@@ -209,15 +224,13 @@ def timed(run: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("nets", nargs="*", type=Path)
+    parser.add_argument("nets", nargs="*")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    nets = options.nets or [path for path in DEFAULT if path.exists()]
-    if not nets:
-        sys.exit("no nets: ../shared is not here; name some deploy.prototxt files")
-    for path in nets:
-        measure(path, options.batch, options.rounds)
+    public = [str(path) for path in DEFAULT if path.exists()]
+    for name in options.nets or [*(public or OUR_OWN), DEPTHWISE]:
+        measure(name, options.batch, options.rounds)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 ZERO_GAMMA = (EXAMPLES / "bn_zero_gamma.prototxt").read_bytes()
-COMMANDS = ("check", "describe", "dialects", "forward", "upgrade", "rule", "serve", "doctor")
+COMMANDS = ("check", "describe", "dialects", "forward", "upgrade", "format", "rule", "serve", "doctor")
 
 Lsp = Callable[..., Any]
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "rule": "the documentation of a rule",
     "config": "which configuration holds for a file; the schema of configuration files",
     "upgrade": "older ways of writing a net as today's, comments and layout kept",
+    "format": "indentation and spaces put right, everything else as it is",
     "serve": "the language server",
     "doctor": "versions and the device probe, with a hint for each failure",
 }

@@ -37,7 +37,7 @@ def code_actions(ls: Server, params: types.CodeActionParams) -> list[types.CodeA
     analysis = ls.analysis(document)
     if _wanted(only, types.CodeActionKind.QuickFix.value):
         start, end = convert.span(document, params.range)
-        here = [finding for finding in analysis.findings if finding.start <= end and start <= finding.end]
+        here = [f for f in (*analysis.findings, *document.forward) if f.start <= end and start <= f.end]
         for finding in here:
             actions += _fixes(ls, document, finding, params.context.diagnostics)
         actions += _ignores(ls, document, analysis, here)

@@ -14,6 +14,7 @@ from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcRequ
 
 from prototxt_gpu_check.client import Report, RunCancelled, WorkerClient, WorkerError
 from prototxt_server.assist.batch import batch_of
+from prototxt_server.forward import as_findings
 from prototxt_server.lsp import diagnostics
 from prototxt_server.lsp.document import Document
 from prototxt_server.rates import solvers_of
@@ -79,7 +80,7 @@ async def run_forward(ls: Server, *arguments: Any) -> dict[str, Any]:
         report = await ls.runs.run(request, progress)
         summary = _summary(report)
         if ls.document(document.uri) is document and document.hash == digest:
-            document.forward = tuple(report.findings)
+            document.forward = tuple(as_findings(report.findings, ls.analysis(document)))
             document.batch, document.verdict = batch_of(report.data), summary["message"]
             document.forward_run += 1
             diagnostics.refresh(ls)

@@ -157,6 +157,28 @@ async def test_rename(client, edit) -> None:
     assert await client.text_document_prepare_rename_async(nothing) is None
 
 
+UNTIDY = "layer{name :'a'\n\ttype:\"ReLU\"}\nlayer {\n      # b\n}\n"
+
+
+async def test_formatting_goes_by_the_editor(client, edit) -> None:
+    net = edit(UNTIDY)
+    options = types.FormattingOptions(tab_size=4, insert_spaces=True)
+    edits = await client.text_document_formatting_async(types.DocumentFormattingParams(net.id, options))
+    tidy = net.apply(types.WorkspaceEdit(changes={net.uri: edits}))
+    assert tidy == "layer {\n    name: 'a'\n    type: \"ReLU\"\n}\nlayer {\n    # b\n}\n"
+    broken = edit(UNTIDY + "layer {", "broken.prototxt")
+    assert not await client.text_document_formatting_async(types.DocumentFormattingParams(broken.id, options))
+
+
+async def test_formatting_of_a_part(client, edit) -> None:
+    net = edit(UNTIDY)
+    options = types.FormattingOptions(tab_size=8, insert_spaces=False)
+    edits = await client.text_document_range_formatting_async(
+        types.DocumentRangeFormattingParams(net.id, net.range("# b"), options)
+    )
+    assert net.apply(types.WorkspaceEdit(changes={net.uri: edits})) == UNTIDY.replace("      # b", "\t# b")
+
+
 async def test_selection_grows(client, edit) -> None:
     net = edit(NET)
     (found,) = await client.text_document_selection_range_async(

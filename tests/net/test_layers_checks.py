@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prototxt_net.finding import Problem
+from prototxt_net.layers import entry_of
 
 
 def problems(net, shapes: str, layer: str, dialect: str = "bvlc") -> list[tuple[Problem, str]]:
@@ -108,6 +109,11 @@ REFUSED = [
     ("Filter", "5x3 4", "", "SHP024", 'bottom: "a"'),
     ("LSTM", "4x2x7 4x3", "recurrent_param { num_output: 3 }", "SHP024", 'bottom: "b"'),
     ("LSTM", "4x2x7 4x2", "", "SHP005", 'name: "l"'),
+    ("LSTM", "4x2 4x2", "recurrent_param { num_output: 3 }", "SHP024", 'bottom: "a"'),
+    ("LSTM", "0x2x7 0x2", "recurrent_param { num_output: 3 }", "SHP024", 'bottom: "a"'),
+    ("RNN", "4x2x7 4x2 2", "recurrent_param { num_output: 3 }", "SHP024", 'bottom: "c"'),
+    ("SPP", "2x3x8x8", "", "SHP010", 'name: "l"'),
+    ("Filter", "scalar 2x3 2", 'top: "u" top: "v"', "SHP024", 'bottom: "a"'),
     ("Flatten", "2x3", "flatten_param { axis: 2 }", "SHP008", "axis: 2"),
     ("BatchNorm", "3", "", "BN037", 'bottom: "a"'),
     ("BatchNorm", "2x3", "param { }", "BN001", "param"),
@@ -119,6 +125,12 @@ REFUSED = [
     ("Convolution", "2x3x8x8",
      'convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" sparse: 2 } }',
      "INI008", "sparse: 2"),
+    ("InnerProduct", "2x3", 'inner_product_param { num_output: 4 weight_filler { type: "gaussian" std: 0 } }',
+     "INI013", "std: 0"),
+    ("InnerProduct", "2x3", 'inner_product_param { num_output: 4 weight_filler { type: "gaussian" sparse: 5 } }',
+     "INI013", "sparse: 5"),
+    ("RNN", "4x2x7 4x2", 'recurrent_param { num_output: 3 bias_filler { type: "uniform" max: -1 } }',
+     "INI013", "max: -1"),
     ("Convolution", "2x3x8x8",
      'convolution_param { num_output: 4 kernel_h: 3 kernel_w: 1 weight_filler { type: "bilinear" } }',
      "INI006", 'type: "bilinear"'),
@@ -171,6 +183,9 @@ ACCEPTED = [
     ("BatchNorm", "2x3", "param { lr_mult: 0 } param { lr_mult: 0 }", ""),
     ("BatchNorm", "2x3", "param { lr_mult: 3 } param { lr_mult: 3 } param { lr_mult: 3 }", ""),
     ("Dropout", "2x3", "dropout_param { dropout_ratio: 1.5 }", ""),
+    ("InnerProduct", "2x3", 'inner_product_param { num_output: 4 weight_filler { type: "uniform" min: 1 } }', ""),
+    ("InnerProduct", "2x3", 'inner_product_param { num_output: 4 weight_filler { type: "gaussian" sparse: 4 } }', ""),
+    ("DummyData", "", 'dummy_data_param { shape { dim: 2 } data_filler { type: "gaussian" std: 0 } }', ""),
     ("Exp", "2", "exp_param { base: 1 }", ""),
     ("SoftmaxWithLoss", "2x5x4 2x4", "", ""),
     ("MVN", "2x3x4x4", "", ""),
@@ -204,3 +219,29 @@ DIALECTS = [
 def test_dialects_refuse_differently(net, dialect: str, type_: str, bottoms: str, fields: str, code: str) -> None:
     found = problems(net, bottoms, f'type: "{type_}" {fields}', dialect)
     assert [p.code for p, _ in found if p.aborts] == ([code] if code else [])
+
+
+LOSSES = [
+    # type, bottoms, whether BVLC aborts when the loss's top has the name of its first bottom (measured)
+    ("SoftmaxWithLoss", "2x3 2", True),
+    ("EuclideanLoss", "2x3 2x3", True),
+    ("SigmoidCrossEntropyLoss", "2x3 2x3", True),
+    ("InfogainLoss", "2x3 2 1x1x3x3", True),
+    ("HingeLoss", "2x3 2", False),
+    ("MultinomialLogisticLoss", "2x3 2", False),
+    ("ContrastiveLoss", "2x3 2x3 2", False),
+    ("Accuracy", "2x3 2", False),
+    ("SPP", "2x3x8x8", True),
+]
+
+
+@pytest.mark.parametrize(("type_", "bottoms", "refused"), LOSSES)
+def test_a_top_in_the_place_of_the_bottom(net, type_: str, bottoms: str, refused: bool) -> None:
+    fields = "spp_param { pyramid_height: 2 }" if type_ == "SPP" else ""
+    names = [f'bottom: "{name}"' for name, _ in zip("abc", bottoms.split(), strict=False)]
+    text = f'layer {{ name: "l" type: "{type_}" {" ".join(names)} top: "a" {fields} }}'
+    node = net(text).nodes[0]
+    assert node.in_place == (True,)
+    assert entry_of(type_, "bvlc").in_place_verdict(node.layer.definition) == (
+        "refused" if refused else "forward-wrong"
+    )

@@ -267,6 +267,13 @@ class Filter(LayerType):
                 f"bottom.{len(s.bottoms) - 1}",
             )
         for index, shape in enumerate(s.bottoms[:-1]):
+            s.expect(
+                () not in (shape, selector),
+                "SHP024",
+                f"{s.name}: a scalar has no samples to select; Caffe aborts because of {s.shown(index)} and the "
+                f"selector {text(selector)}. Give both a first axis.",
+                f"bottom.{index}",
+            )
             if selector and shape:
                 s.expect(
                     same(selector[0], shape[0]),

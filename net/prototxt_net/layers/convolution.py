@@ -67,8 +67,8 @@ class _Convolving(LayerType):
         s.require(
             False if False in fits else None if None in fits else True,
             "SHP006",
-            f"{s.name}: {channels} channels and num_output {outputs} must both be divisible by group {group}; Caffe "
-            "aborts. Change group or num_output.",
+            f"{s.name}: group {group} must divide both the number of channels ({channels}) and num_output ({outputs}); "
+            "Caffe aborts. Change group or num_output.",
             f"{P}.group",
             data={"sizes": ((0, 1),)} if fits[0] is False else None,
         )

@@ -18,6 +18,8 @@ FORK_FILLERS = {
     "identity": ("happynear-windows",),
     "gaussian_unitball": ("happynear-windows",),
 }
+# NVIDIA rewrote the generators in 0.16 and compares other things; nobody read those of the OpenCL branches.
+_OWN_GENERATORS = ("nvidia-0.16", "nvidia-0.17", "jacinto-0.17", "bvlc-opencl", "naibaf7-opencl")
 # Dialects whose list of fillers is known; in the others an unlisted name proves nothing.
 _LISTED = frozenset({"bvlc", "ssd", "nvidia-0.15", "nvidia-0.16", "nvidia-0.17", "intel"})
 
@@ -32,6 +34,41 @@ def filled(
     s.blob(role, shape, filler, default, statistic)
     if not s.layer.bound.has("blobs"):  # initial values in the text: the filler is not run
         check_filler(s, role, shape, filler)
+        _check_numbers(s, shape, filler)
+
+
+def _check_numbers(s: Context, shape: Shape | None, path: str) -> None:
+    """INI013: what Caffe's random generators refuse, each measured on BVLC."""
+    message = _message(s, path)
+    if message is None or s.dialect in _OWN_GENERATORS:
+        return
+    kind = str(message.get("type")).removesuffix("static")
+    if kind == "gaussian":
+        std = message.get("std")
+        s.expect(
+            std > 0,
+            "INI013",
+            f"{s.name}: a gaussian filler needs a std above 0, this one has {std:g}; Caffe aborts. For a constant "
+            'write `type: "constant"`.',
+            f"{path}.std",
+        )
+        sparse, outputs = message.get("sparse"), shape[0] if shape else None
+        s.expect(
+            sparse >= -1 and not (isinstance(outputs, int) and sparse > outputs),
+            "INI013",
+            f"{s.name}: sparse {sparse} means that each of {outputs if shape else 'the'} outputs keeps that many "
+            "inputs on average; Caffe aborts on more than there are outputs. Lower it.",
+            f"{path}.sparse",
+        )
+    elif kind == "uniform":
+        low, high = message.get("min"), message.get("max")
+        s.expect(
+            low <= high,
+            "INI013",
+            f"{s.name}: a uniform filler draws from min to max, here from {low:g} to {high:g}; Caffe aborts. "
+            + ("Write both." if not (message.has("min") and message.has("max")) else "Exchange them."),
+            f"{path}.min" if message.has("min") else f"{path}.max",
+        )
 
 
 def check_filler(s: Context, what: str, shape: Shape | None, path: str) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from prototxt_net.layers.base import Context, LayerType, layer, whole
+from prototxt_net.file import LayerDef
+from prototxt_net.layers.base import Context, InPlace, LayerType, layer, whole
 from prototxt_net.layers.reducing import softmax_axis
 from prototxt_net.layers.sizes import equal_counts
-from prototxt_net.shape import Shape, product, same
+from prototxt_net.shape import Dim, Shape, product, same
+from prototxt_net.words import count
+
+_LOOK_AGAIN = frozenset({"SoftmaxWithLoss", "EuclideanLoss", "SigmoidCrossEntropyLoss", "InfogainLoss"})
+"""Losses that look at the axes of bottom[0] after the top has got its shape (measured on BVLC; of the others, Hinge,
+MultinomialLogistic and Contrastive do not)."""
 
 
 class Loss(LayerType):
@@ -15,6 +21,10 @@ class Loss(LayerType):
     auto_top = True
     loss = True
     in_place = "forward-wrong"
+
+    def in_place_verdict(self, layer: LayerDef) -> InPlace:
+        """A top in the place of the scores makes a scalar of them."""
+        return "refused" if layer.type in _LOOK_AGAIN and layer.bound.dialect == "bvlc" else "forward-wrong"
 
     def set_up(self, s: Context) -> None:
         """LossLayer::Reshape, then the layer's own CHECKs, then a scalar."""
@@ -33,6 +43,11 @@ def both(s: Context) -> str:
     return f"{s.shown(0)} and {s.shown(1)}"
 
 
+def samples(size: Dim) -> str:
+    """`1 sample`, `64 samples`."""
+    return count(size, "sample") if isinstance(size, int) else f"{size} samples"
+
+
 def same_samples(s: Context, code: str) -> None:
     """LossLayer::Reshape: bottom[0].shape(0) == bottom[1].shape(0)."""
     a, b = s.bottom(0), s.bottom(1)
@@ -48,8 +63,8 @@ def same_samples(s: Context, code: str) -> None:
     s.require(
         same(a[0], b[0]),
         code,
-        f"{s.name}: {s.shown(0)} holds {a[0]} samples and {s.shown(1)} holds {b[0]}; Caffe aborts because the first "
-        "sizes must be equal. Take both from one batch.",
+        f"{s.name}: {s.shown(0)} holds {samples(a[0])} and {s.shown(1)} {samples(b[0])}; Caffe aborts because the "
+        "first sizes must be equal. Take both from one batch.",
         "bottom.1",
         data={"sizes": ((0, 0), (1, 0))},
     )

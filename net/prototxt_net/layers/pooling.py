@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prototxt_net.file import LayerDef
-from prototxt_net.layers.base import Context, LayerType, layer, whole
+from prototxt_net.layers.base import Context, InPlace, LayerType, layer, whole
 from prototxt_net.layers.sizes import add
 from prototxt_net.message import Bound
 from prototxt_net.shape import Dim, Shape, pool_out, product, text
@@ -208,10 +208,22 @@ class SpatialPyramidPooling(LayerType):
     )
     formula = "level l: kernel = ceil(in / 2^l), stride = kernel, pad = (kernel * 2^l - in + 1) / 2"
 
+    def in_place_verdict(self, layer: LayerDef) -> InPlace:
+        """A single level overwrites what it reads; the second of several finds the shape of the top."""
+        several = whole(layer.bound.sub("spp_param"), "pyramid_height", 0) > 1
+        return "refused" if several else "forward-wrong"
+
     def set_up(self, s: Context) -> None:
         """(N, C * bins); (N, C, 1, 1) for a single level."""
         shape = s.bottom()
         height = whole(s.param("spp_param"), "pyramid_height", 0)
+        s.require(
+            height > 0,
+            "SHP010",
+            f"{s.name} has no pyramid_height, so no level at all; Caffe aborts. Set it to 1 or more.",
+            "spp_param.pyramid_height",
+            data={"missing": ("pyramid_height",)},
+        )
         if shape is None:
             s.top(None)
             return
@@ -225,7 +237,7 @@ class SpatialPyramidPooling(LayerType):
         if height == 1:
             s.top((*shape[:2], 1, 1))
             return
-        if not 0 < height < 16:  # nobody's; 2^height would soon leave the range of Caffe's integers
+        if height >= 16:  # nobody's; 2^height would soon leave the range of Caffe's integers
             s.top(None)
             return
         bins: Dim = 0

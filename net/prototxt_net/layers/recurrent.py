@@ -63,9 +63,9 @@ class _Recurrent(LayerType):
     def _check(self, s: Context, static: bool) -> None:
         x, cont = s.bottom(0), s.bottom(1)
         s.require(
-            None if x is None else len(x) >= 2,
+            None if x is None else len(x) >= 3 and 0 not in x[:2],
             "SHP024",
-            f"{s.name}: its input {text(x)} needs at least 2 axes; Caffe aborts. {_TIME_FIRST}",
+            f"{s.name}: its input {text(x)} needs at least 3 axes, T and N at least 1; Caffe aborts. {_TIME_FIRST}",
             "bottom.0",
         )
         s.require(
@@ -84,9 +84,10 @@ class _Recurrent(LayerType):
         extra = s.bottom(2)
         if static and x is not None and extra is not None:
             s.require(
-                bool(extra) and same(x[1], extra[0]) is not False,
+                len(extra) >= 2 and same(x[1], extra[0]) is not False,
                 "SHP024",
-                f"{s.name}: the static input {text(extra)} must have N = {x[1]} first; Caffe aborts. Reshape it.",
+                f"{s.name}: the static input {text(extra)} must be (N, ...) with N = {x[1]} and at least 2 axes; Caffe "
+                "aborts. Reshape it.",
                 "bottom.2",
             )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from prototxt_net.layers.base import Context, Refused, whole
 from prototxt_net.message import Bound
@@ -11,8 +11,7 @@ from prototxt_net.shape import Dim, Shape, conv_out, text
 P = "convolution_param"
 
 
-@dataclass(slots=True, frozen=True)
-class Window:
+class Window(NamedTuple):
     """One number for each spatial axis."""
 
     kernel: tuple[int, ...]

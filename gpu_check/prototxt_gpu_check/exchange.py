@@ -8,7 +8,6 @@ once, then for an id any number of {"id", "progress": [done, total, layer]} and 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 from prototxt_net.finding import Finding, Related
@@ -26,8 +25,8 @@ def encode(message: dict[str, Any]) -> bytes:
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:
     """All fields; verdicts of a forward pass carry no fix."""
-    out = asdict(finding)
-    out["phases"] = list(finding.phases)
+    out = finding._asdict()
+    out["related"] = [related._asdict() for related in finding.related]
     del out["fix"]
     return out
 

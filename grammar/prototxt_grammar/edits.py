@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 
-@dataclass(slots=True, frozen=True, order=True)
-class Edit:
+class Edit(NamedTuple):
     """Replace text[start:end] by `content`; offsets into the whole text."""
 
     start: int

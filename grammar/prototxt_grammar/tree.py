@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 
 @dataclass(slots=True, eq=False)
@@ -78,8 +78,7 @@ class Field:
     sep: int = -1
 
 
-@dataclass(slots=True, frozen=True)
-class SyntaxProblem:
+class SyntaxProblem(NamedTuple):
     """Something that protobuf's text parser refuses, at the token at fault (offsets relative to the chunk).
 
     kind: "unexpected" | "unclosed" | "missing-open" | "stray-close" | "mismatched-close" | "slash-comment" | "glued" |

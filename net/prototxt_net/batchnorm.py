@@ -6,8 +6,8 @@ yjxiong, measured on CPU builds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from prototxt_net.flow import Family, family, meant_frozen, upstream
 from prototxt_net.message import Bound
@@ -139,8 +139,7 @@ def gamma_starts_at_zero(node: Node, dialect: str) -> bool:
 # -- batch or stored statistics ----------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True, frozen=True)
-class Mode:
+class Mode(NamedTuple):
     """batch: statistics of the batch (True), stored ones (False), none at all (None: SegNet's INFERENCE).
 
     flag: `use_global_stats` as written, where this Caffe reads it. reads_flag: whether it does.

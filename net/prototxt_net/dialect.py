@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from prototxt_grammar.tree import Chunk, Tree
 from prototxt_net.file import FileKind, NetFile
@@ -30,8 +30,7 @@ _CANDIDATES = 6
 _ORIGINS = ("bvlc", "ssd", "py-faster-rcnn")
 
 
-@dataclass(slots=True, frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """A dialect and, in a few words, why it was chosen.
 
     others: dialects that may read the file as well, best first. obstacles: how many this one meets in it.
@@ -43,8 +42,7 @@ class Verdict:
     obstacles: int = 0
 
 
-@dataclass(slots=True, frozen=True)
-class Obstacle:
+class Obstacle(NamedTuple):
     """Something in a file that a dialect does not have: a field, an enum value, a layer type, a filler."""
 
     kind: str
@@ -66,7 +64,7 @@ def header(tree: Tree) -> str:
 def obstacles(tree: Tree, dialect: str, kind: FileKind) -> list[Obstacle]:
     """What keeps a dialect from reading the file, in file order."""
     return [
-        replace(item, start=base + item.start)
+        item._replace(start=base + item.start)
         for base, chunk in zip(tree.starts, tree.chunks, strict=True)
         for item in _obstacles_of(chunk, dialect, kind)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from prototxt_grammar.edits import Edit
 
@@ -12,8 +12,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info", "hint")
 Applicability: TypeAlias = Literal["safe", "unsafe"]
 
 
-@dataclass(slots=True, frozen=True)
-class Fix:
+class Fix(NamedTuple):
     """An edit that removes a finding. Offsets are into the whole text.
 
     safe: the fixed file loads the same weights and computes what the original computes or evidently means.
@@ -25,8 +24,7 @@ class Fix:
     edits: tuple[Edit, ...]
 
 
-@dataclass(slots=True, frozen=True)
-class Related:
+class Related(NamedTuple):
     """Another place that explains a finding.
 
     filename: empty for the file of the finding itself, else a path that opens from the current folder. start, end:
@@ -72,8 +70,7 @@ class Problem:
         return Problem(self.code, self.message, start, end, self.aborts, self.severity, related, self.data)
 
 
-@dataclass(slots=True, frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One diagnosis. start, end: offsets into the whole text (half open).
 
     Invariant 7: severity "error" means that Caffe refuses the file or aborts on it (`caffe_aborts`), or that the net

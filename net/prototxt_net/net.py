@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from prototxt_net import marks
 from prototxt_net.file import Layer, NetFile
@@ -43,8 +43,7 @@ class Blob:
         return blob
 
 
-@dataclass(slots=True, frozen=True)
-class ParamBlob:
+class ParamBlob(NamedTuple):
     """A parameter blob of a layer.
 
     role: "weight", "bias", "gamma", "beta", "mean", "variance", "factor", "slope", "spare"...
@@ -63,8 +62,7 @@ class ParamBlob:
     decay_mult: float | None = None
 
 
-@dataclass(slots=True, frozen=True)
-class SetUp:
+class SetUp(NamedTuple):
     """What a layer's entry tells about it, given the shapes of its bottoms. Problem offsets are relative.
 
     macs: multiply-accumulate operations of one forward, None when a size is unknown.

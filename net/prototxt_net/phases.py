@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from prototxt_net.file import Layer, LayerDef, NetFile
 from prototxt_net.message import Bound
 from prototxt_net.net import Phase
 
 
-@dataclass(slots=True, frozen=True)
-class State:
+class State(NamedTuple):
     """The NetState that rules are held against."""
 
     phase: Phase

@@ -8,12 +8,10 @@ the size of the image.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 
-@dataclass(slots=True, frozen=True)
-class Sym:
+class Sym(NamedTuple):
     """An unknown non-negative size; two with the same name are the same size."""
 
     name: str

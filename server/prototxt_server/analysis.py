@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from prototxt_grammar.tree import Tree
 from prototxt_net.file import NetFile
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from prototxt_server.linked.model import Linked
 
 
-@dataclass(slots=True, frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """How a file is to be read and which rules speak.
 
     dialect: "auto" or a name. phase: "auto" (those the file is meant for), "TRAIN", "TEST", "all".
@@ -33,8 +32,7 @@ class Settings:
     ignore: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
-class Source:
+class Source(NamedTuple):
     """A text to analyse. path: for messages and cross-file look-ups, "" for an unsaved buffer.
 
     encoding_problem: why the file's bytes are not plain UTF-8 ("" when they are); the text then holds replacements.

@@ -79,8 +79,7 @@ class Config:
 
     def applied_to(self, given: Settings, path: str) -> Settings:
         """The settings for one file: what the command line gave, and this file's values where it gave nothing."""
-        return replace(
-            given,
+        return given._replace(
             dialect=self.dialect if self.dialect and given.dialect == "auto" else given.dialect,
             phase=self.phase if self.phase and given.phase == "auto" else given.phase,
             level=given.level or self.level or 0,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -257,7 +256,7 @@ def _kept_inside(file: NetFile, findings: list[Finding]) -> list[Finding]:
         span = next((s for s in spans if s[0] <= finding.start < s[1]), None)
         edits = finding.fix.edits if finding.fix is not None else ()
         outside = span is not None and any(edit.start <= span[0] or edit.end >= span[1] for edit in edits)
-        result.append(replace(finding, fix=None) if outside else finding)
+        result.append(finding._replace(fix=None) if outside else finding)
     return result
 
 
@@ -265,8 +264,8 @@ def _with_line_ends_of(text: str, fix: Fix | None) -> Fix | None:
     """The fix in the line ends of its text; rules write LF."""
     if fix is None or not any("\n" in edit.content for edit in fix.edits) or newline_of(text) == "\n":
         return fix
-    edits = (replace(edit, content=edit.content.replace("\r\n", "\n").replace("\n", "\r\n")) for edit in fix.edits)
-    return replace(fix, edits=tuple(edits))
+    edits = (edit._replace(content=edit.content.replace("\r\n", "\n").replace("\n", "\r\n")) for edit in fix.edits)
+    return fix._replace(edits=tuple(edits))
 
 
 _RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}

@@ -7,8 +7,8 @@ import re
 import stat
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 SUFFIXES = (".prototxt", ".pbtxt", ".pt")
 UTF16, BINARY = "UTF-16", "binary"
@@ -28,8 +28,7 @@ class PathError(Exception):
     """A path that cannot be read or written; the text says why, in one line."""
 
 
-@dataclass(slots=True, frozen=True)
-class Text:
+class Text(NamedTuple):
     """The text of a file. encoding_problem: why the bytes are not plain UTF-8 ("" when they are)."""
 
     path: str

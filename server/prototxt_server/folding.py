@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 from prototxt_net.finding import Finding
 from prototxt_net.words import count
@@ -37,6 +36,6 @@ def fold(findings: list[Finding]) -> list[Finding]:
                 continue
             if seen[key] == LISTED:
                 more = count(total[key] - LISTED, "more place")
-                finding = replace(finding, message=f"{finding.message} The same at {more}, which are not listed.")
+                finding = finding._replace(message=f"{finding.message} The same at {more}, which are not listed.")
         kept.append(finding)
     return kept

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prototxt_net.finding import Finding
 from prototxt_server import suppress
+from prototxt_server.advice import advised
 from prototxt_server.analysis import Analysis
 from prototxt_server.engine import DOCS_URL, is_selected
 from prototxt_server.linked import DISK
@@ -54,15 +55,15 @@ def worker() -> Iterator[WorkerClient]:
 
 
 def as_findings(found: Sequence[Finding], analysis: Analysis) -> list[Finding]:
-    """The verdicts of a pass as findings of the file: selected, suppressed where a comment says so, with their page."""
+    """The verdicts of a pass as findings of the file: selected, suppressed where a comment says so; with page, fix."""
     settings = analysis.settings
     spoken = {
         rule.code
         for rule in (*load_dynamic(), *load_all())
         if is_selected(rule, settings.select, settings.extend_select, settings.ignore)
     }
-    chosen = [replace(f, url=f"{DOCS_URL}{f.code}.md") for f in found if f.code in spoken]
-    return suppress.apply(chosen, analysis)
+    chosen = [f._replace(url=f"{DOCS_URL}{f.code}.md") for f in found if f.code in spoken]
+    return advised(suppress.apply(chosen, analysis), analysis.findings)
 
 
 @dataclass(slots=True, frozen=True)

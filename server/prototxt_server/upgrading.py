@@ -7,7 +7,7 @@ which Caffe makes them, whether or not the rules speak or are silenced in this f
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from prototxt_grammar.edits import Edit, apply_edits
 from prototxt_net.finding import Finding
@@ -48,7 +48,7 @@ def upgrade(source: Source, settings: Settings = Settings()) -> Upgrade:  # noqa
     offset. Raises KeyError when `settings.dialect` names no dialect.
     """
     load_all()
-    settings = replace(settings, phase="all")
+    settings = settings._replace(phase="all")
     text, done = source.text, []
     analysis = analyze(source, settings)
     broken = next(analysis.tree.problems(), None)
@@ -70,7 +70,7 @@ def upgrade(source: Source, settings: Settings = Settings()) -> Upgrade:  # noqa
         if new != text:
             text = new
             done.append(what)
-            analysis = analyze(replace(source, text=text), settings, analysis)
+            analysis = analyze(source._replace(text=text), settings, analysis)
     return Upgrade(text, tuple(done))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from prototxt_gpu_check.verdict.view import View
 from prototxt_net.finding import Finding, Severity
@@ -22,7 +21,7 @@ def findings(view: View) -> Iterator[Finding]:
         converts = family(view.net.dialect) == "N16" and layer.node.type == "BatchNorm"
         severity: Severity = "warning" if converts else "error"
         found = view.finding("SHP027", layer, severity, misfit.message)
-        yield replace(found, caffe_aborts=not converts)
+        yield found._replace(caffe_aborts=not converts)
     with_params = [layer for layer in result.layers if layer.params]
     if with_params and not result.misfits and not any(p.origin.kind == "loaded" for x in with_params for p in x.params):
         yield view.finding(

@@ -7,7 +7,6 @@ on purpose are none of these: the last gamma of a residual block, the last class
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -41,7 +40,7 @@ def findings(view: View) -> Iterator[Finding]:
     if dead:
         first = dead[0]
         others = f" Dead channels also in {len(dead) - 1} more of the layers." if len(dead) > 1 else ""
-        yield replace(first, message=first.message + others)
+        yield first._replace(message=first.message + others)
 
 
 def _collapse(view: View, layer: LayerResult) -> Finding | None:

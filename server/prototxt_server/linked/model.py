@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from prototxt_server.analysis import Analysis
 from prototxt_server.linked.lists import ImageList
@@ -42,8 +43,7 @@ class Missing:
     index: int = 0
 
 
-@dataclass(slots=True, frozen=True)
-class Named:
+class Named(NamedTuple):
     """What the user names beside the files to check. twin: a net. weights: what a caffemodel holds."""
 
     twin: str = ""
@@ -53,8 +53,7 @@ class Named:
 NOTHING = Named()
 
 
-@dataclass(slots=True, frozen=True)
-class Linked:
+class Linked(NamedTuple):
     """The other files of an analysis.
 
     nets: of a solver, in file order. solvers: those in a net's folder that name the net. twin: the training net of a

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from os.path import basename, dirname, isabs, join, normpath
+from typing import NamedTuple
 
 _PLACEHOLDER = re.compile(r"[@$%{}<>*?|]|://")
 _UP = 12  # folders above the file, at most
 
 
-@dataclass(slots=True, frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a written path was found. path: "" nowhere. moved: only its name fits, in the file's own folder."""
 
     path: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import replace
 from os.path import join
 
 from prototxt_server import files
@@ -80,7 +79,7 @@ class Reader:
         source = self.source(path)
         if source is None:
             return None
-        settings = replace(settings, phase="auto", level=0, stages=())
+        settings = settings._replace(phase="auto", level=0, stages=())
         known = self._read.get(path)
         if known is None or known.source is not source or known.settings != settings:
             same = known if known is not None and known.settings == settings else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from prototxt_net.message import Bound
 from prototxt_net.net import Phase, PhaseNet
@@ -14,8 +14,7 @@ from prototxt_server.engine import net_in
 from prototxt_server.linked.model import Linked, NetLink
 
 
-@dataclass(slots=True, frozen=True)
-class Instance:
+class Instance(NamedTuple):
     """A net that the solver makes. number: which test net it is; -1 for the training net.
 
     link: the file it is made of. state: the state it is made in. net: connected and set up.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from prototxt_server.files import PathError
 
 
-@dataclass(slots=True, frozen=True)
-class StoredLayer:
+class StoredLayer(NamedTuple):
     """A layer in the file. shapes: of its blobs. factor: of a BatchNorm's statistics, where the file has one."""
 
     type: str

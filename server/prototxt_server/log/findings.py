@@ -7,10 +7,10 @@ of a place, twice (its start) or twice plus one (its end).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from prototxt_net.finding import Finding, Related
-from prototxt_server.analysis import Settings, Source
+from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import DOCS_URL, analyze
 from prototxt_server.log.judge import judge
 from prototxt_server.log.knowledge import Knowledge
@@ -60,18 +60,28 @@ class Report:
 def report(log: Log, name: str, net: Source | None = None, settings: Settings = Settings()) -> Report:  # noqa: B008
     """Judge a log. net: the net that was trained; without it the one that the log prints is used, if it does."""
     who = writer(log)
-    if settings.dialect == "auto" and who.dialect:
-        settings = replace(settings, dialect=who.dialect)
     analysis = None
     if net is not None:
-        analysis = analyze(net, replace(settings, phase="all") if settings.phase == "auto" else settings)
+        analysis = _analysed(net, settings._replace(phase="all") if settings.phase == "auto" else settings, who)
     elif log.net_text:
-        analysis = analyze(Source(log.net_text), settings)
+        analysis = _analysed(Source(log.net_text), settings, who)
     if analysis is not None and analysis.file.kind != "net":
         analysis = None
     known = Knowledge(log, who, analysis, net is not None)
     verdicts = judge(log, known)
     return Report(name, log, who, known, verdicts, _files(name, net, known, verdicts))
+
+
+def _analysed(net: Source, settings: Settings, who: Writer) -> Analysis:
+    """The net as the Caffe that wrote the log reads it. A fork may print that Caffe's lines: what it would refuse, and
+    the dialect that the file itself tells would not, is read in that one.
+    """
+    told = analyze(net, settings)
+    if settings.dialect != "auto" or not who.dialect or told.file.dialect == who.dialect:
+        return told
+    written = analyze(net, settings._replace(dialect=who.dialect))
+    refused, before = (sum(f.caffe_aborts for f in analysis.findings) for analysis in (written, told))
+    return told if refused > before else written
 
 
 def _files(name: str, net: Source | None, known: Knowledge, verdicts: Sequence[Verdict]) -> list[LogFindings]:
@@ -115,8 +125,7 @@ def _in_log(verdict: Verdict, known: Knowledge, places: list[Place]) -> Finding:
 
 def _finished(base: Finding, verdict: Verdict, known: Knowledge, related: tuple[Related, ...]) -> Finding:
     phases = (verdict.kept.phase,) if verdict.kept is not None and verdict.kept.phase else ()
-    return replace(
-        base,
+    return base._replace(
         name=name_of(verdict.code),
         layer=verdict.layer,
         phases=phases,

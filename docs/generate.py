@@ -17,6 +17,8 @@ from prototxt_server.rules.symptoms import SYMPTOMS
 DOCS = Path(__file__).resolve().parent
 RULES = DOCS / "rules"
 
+GUIDE = "What the layers compute, store and learn, Caffe by Caffe: [BatchNorm and Scale](../batchnorm.md)."
+
 TITLES = {
     "bn": "BatchNorm and Scale", "frz": "Freezing", "syn": "Text format", "sch": "Schema", "net": "Graph",
     "shp": "Shapes", "ini": "Initialisation", "sol": "Solver", "dat": "Data", "los": "Losses", "sty": "Style",
@@ -28,6 +30,8 @@ def pages() -> dict[str, str]:
     """File name -> content of every page."""
     rules = (*load_all(), *load_dynamic())
     out = {f"{rule.code}.md": rule_docs.as_markdown(rule) for rule in rules}
+    for name in [name for name in out if name.startswith(("BN", "FRZ"))]:
+        out[name] += f"\n{GUIDE}\n"
     out["README.md"] = _index(rules)
     return out
 
@@ -43,7 +47,13 @@ def _index(rules: tuple[Rule, ...]) -> str:
         chosen = [rule for rule in rules if rule.code.lower().startswith(group)]
         if not chosen:
             continue
-        lines += [f"## {TITLES[group]}", "", "| code | name | severity | fix |", "|---|---|---|---|"]
+        lines += [
+            f"## {TITLES[group]}",
+            "",
+            *([GUIDE, ""] if group == "bn" else []),
+            "| code | name | severity | fix |",
+            "|---|---|---|---|",
+        ]
         for rule in chosen:
             off = "" if rule.default_on else " (off by default)"
             lines.append(f"| [{rule.code}]({rule.code}.md) | {rule.name} | {rule.severity}{off} | {rule.fix_safety} |")

@@ -7,6 +7,7 @@ import re
 import textwrap
 from typing import Any
 
+from prototxt_net.schema.load import DIALECTS
 from prototxt_server.report.rule_examples import shown
 from prototxt_server.rules import symptoms
 from prototxt_server.rules.base import Rule
@@ -46,6 +47,14 @@ def summary(rule: Rule) -> str:
     return re.split(r"(?<=[.!?])\s+(?=[A-Z`])", text, maxsplit=1)[0]
 
 
+def _dialects(rule: Rule) -> str:
+    """Those that the rule speaks about, or those that it does not, whichever are fewer."""
+    others = set(DIALECTS) - rule.dialects if rule.dialects else set()
+    if len(others) < len(rule.dialects):
+        return f"all but {', '.join(sorted(others))}"
+    return ", ".join(sorted(rule.dialects)) or "all"
+
+
 def as_markdown(rule: Rule) -> str:
     """The page of a rule: what it does, why, an example, what to use instead, how safe the fix is."""
     sections = _sections(rule)
@@ -60,8 +69,8 @@ def as_markdown(rule: Rule) -> str:
             said = textwrap.wrap(f"> {example.says}", 120, subsequent_indent="> ", break_on_hyphens=False)
             sections["Example"] += "\n\n" + "\n".join(said)
         sections.setdefault("Use instead", _net(example.good, example.good_dialect))
-    dialects = ", ".join(sorted(rule.dialects)) if rule.dialects else "all"
-    facts = f"Severity: {rule.severity}{'' if rule.default_on else ' (off unless selected)'}. Dialects: {dialects}."
+    off = "" if rule.default_on else " (off unless selected)"
+    facts = f"Severity: {rule.severity}{off}. Dialects: {_dialects(rule)}."
     lines = [f"# {rule.name} ({rule.code})", "", f"{facts} Fix: {_FIX[rule.fix_safety]}.", ""]
     order = ("", "What it does", "Why is this bad?", "Seen as", "Example", "Use instead")
     for heading in (*order, *(name for name in sections if name not in order)):

@@ -26,6 +26,9 @@ class NeedsFourAxes(ProblemRule):
     ## Why is this bad?
     That layer reads the sizes of axes 2 and 3 without asking whether they exist; Caffe aborts at set-up.
 
+    ## In other Caffes
+    BVLC's, SSD's and Intel's need two axes (BN037). NVIDIA's 0.15 takes any number with `engine: CAFFE` (measured).
+
     ## Fix safety
     Safe: a Reshape to (N, C, 1, 1) moves no value.
     """

@@ -27,13 +27,17 @@ def _filled(*more: str) -> str:
 class GammaZeroDefault(InitialValueRule):
     """## What it does
     Reports a batch normalisation with gamma of its own (NVIDIA 0.14 and 0.15, SegNet's `BN`, yjxiong's and PSPNet's
-    `BN`) that does not say what gamma starts at, or says 0. In NVIDIA 0.16 and 0.17 an absent filler means 1, an empty
-    one 0.
+    `BN`) that does not say what gamma starts at, or says 0.
 
     ## Why is this bad?
     These Caffes hand an absent filler to the filler factory, whose default is the constant 0. The layer outputs exactly
     0 whatever its input is, a ReLU behind it blocks all gradients, and no layer up to it can ever learn: after 200
-    steps gamma is still 0 (measured). The same file trains in BVLC's Caffe, whose BatchNorm has no gamma.
+    steps gamma is still 0 (measured).
+
+    ## In other Caffes
+    The same file trains in BVLC's, SSD's and Intel's Caffe: BVLC's and SSD's BatchNorm has no gamma, Intel's starts at
+    1. In NVIDIA's 0.16 and 0.17 gamma exists with `scale_bias: true` or a filler; an absent filler means 1 there, an
+    empty one 0. A Scale layer goes by the same rule as they do: without `filler` 1, with an empty one 0 (BN022).
 
     ## Fix safety
     Unsafe: it restores the usual start, which changes the initial values.

@@ -115,6 +115,10 @@ class TestBatchStats(Rule):
     what else is in the batch, every TEST forward overwrites the moving averages, and with one image on 1x1 maps the
     output is 0. Without the flag TRAIN uses the batch and TEST the stored statistics.
 
+    ## In other Caffes
+    NVIDIA's 0.16 and 0.17, and 0.14 and 0.15 with cuDNN, do not read the flag: the phase decides, as it should (BN030).
+    0.15 with `engine: CAFFE` reads it, and copies each TEST batch over what was stored (measured).
+
     ## Fix safety
     Unsafe: results change, which is the point.
     """
@@ -217,7 +221,7 @@ class MixedModes(Rule):
     ## Why is this bad?
     Freezing a pretrained part means that it computes the same for the same image. The BatchNorms without the flag
     still normalise with each batch and overwrite their stored statistics, so the part is only half frozen; usually a
-    layer was forgotten.
+    layer was forgotten. FRZ001 speaks at each of them.
 
     ## Fix safety
     Unsafe: results change, which is the point.

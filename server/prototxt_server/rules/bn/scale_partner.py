@@ -73,6 +73,10 @@ class WithoutScale(Rule):
     the published method are a layer of their own, Scale with `bias_term: true`. Without it every channel enters the
     activation with mean 0 and variance 1, whatever would be best.
 
+    ## In other Caffes
+    NVIDIA's 0.14 and 0.15, the `BN` of SegNet, PSPNet and yjxiong, and Intel's MKL engines have gamma and beta inside,
+    and NVIDIA's 0.16 and 0.17 with `scale_bias: true`; a Scale behind them is one too many (BN028).
+
     ## Fix safety
     Unsafe: the new layer starts as the identity, but adds two blobs that stored weights do not have.
     """

@@ -35,7 +35,13 @@ class StatLrFatal(ProblemRule):
     ## Why is this bad?
     A BatchNorm's blobs are mean, variance and their weight: statistics, which no gradient reaches. Caffe checks every
     block that is written and aborts: "Cannot configure batch normalization statistics as layer parameters." An omitted
-    lr_mult means 1. Exactly three blocks are the exception: they are rewritten to 0 while the file is read (BN002).
+    lr_mult means 1. Exactly three blocks are the exception: they are rewritten to 0 while the file is read (BN002), but
+    not in a net that stands inside a solver, and not in Intel's Caffe.
+
+    ## In other Caffes
+    BVLC's from before September 2016 takes the blocks as they are, and weight decay shrinks the statistics (BN004).
+    In NVIDIA's 0.14 and 0.15 the first blocks are gamma's and beta's, which do train (BN034). NVIDIA's 0.16 and 0.17
+    overwrite what the blocks say.
 
     ## Fix safety
     Safe: without any block Caffe masks all three statistics itself.
@@ -98,6 +104,10 @@ class StatParamsRewritten(Rule):
     ## Why is this bad?
     With exactly three blocks Caffe's loader silently replaces what they say by `lr_mult: 0 decay_mult: 0`. The net
     works, but it does not do what the text says.
+
+    ## In other Caffes
+    One, two or four blocks are not rewritten: there anything but lr_mult 0 aborts (BN001). SSD's loader drops the three
+    blocks altogether, names included (BN003). Before September 2016 nothing was rewritten (BN004).
 
     ## Fix safety
     Safe: the text then says what Caffe does.
@@ -207,7 +217,12 @@ class StatDecay(Rule):
 
     ## Why is this bad?
     Older Caffes (and Intel's with `engine: CAFFE`) treat the statistics as ordinary parameters. No gradient reaches
-    them, but weight decay does: it shrinks mean and variance every step.
+    them, but weight decay does: it shrinks mean and variance every step. Beside solvers without weight_decay nothing is
+    reported.
+
+    ## In other Caffes
+    BVLC's since September 2016, SSD's, NVIDIA's 0.16 and 0.17 and the `BN` of PSPNet and yjxiong keep the solver away
+    from statistics themselves. NVIDIA's 0.14 and 0.15 do not (BN033), and have gamma and beta in front of them.
 
     ## Fix safety
     Safe: `lr_mult: 0` keeps the solver away from blobs that it was never meant to change.

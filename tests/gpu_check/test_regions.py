@@ -69,3 +69,23 @@ def test_a_filler_of_a_fork_is_replaced_and_that_is_said() -> None:
     assert (result.status, found) == ("ok", [])
     (note,) = (d for d in result.degraded if d.code == "filler-replaced")
     assert note.message == "The filler 'gabor' ('conv') is not drawn here: msra was."
+
+
+def test_where_no_region_is_left_the_layers_behind_are_not_checked() -> None:
+    """A picture of 8 pixels has no box of 16."""
+    text = """input: "data" input_shape { dim: 1 dim: 3 dim: 8 dim: 8 } input: "im_info" input_shape { dim: 1 dim: 3 }
+    layer { name: "scores" type: "Convolution" bottom: "data" top: "scores" convolution_param { num_output: 18
+      kernel_size: 8 } }
+    layer { name: "boxes" type: "Convolution" bottom: "data" top: "boxes" convolution_param { num_output: 36
+      kernel_size: 8 } }
+    layer { name: "proposal" type: "Python" bottom: "scores" bottom: "boxes" bottom: "im_info" top: "rois"
+      python_param { module: "rpn.proposal_layer" layer: "ProposalLayer" param_str: "'feat_stride': 8" } }
+    layer { name: "pool" type: "ROIPooling" bottom: "data" bottom: "rois" top: "pool"
+      roi_pooling_param { pooled_h: 2 pooled_w: 2 } }
+    """
+    result, found = forward(Request(text, "py-faster-rcnn", device="cpu"))
+    assert {x.name: x.reason for x in result.layers if not x.checked} == {
+        "proposal": "no box is large enough, so there are no regions",
+        "pool": "its bottom 'rois' was not computed",
+    }
+    assert found == []

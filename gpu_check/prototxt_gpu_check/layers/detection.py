@@ -154,6 +154,8 @@ def _proposed(s: Step, found: ops.Host, scores: ops.Host, limits: tuple[int, int
     before, after = limits
     order = bx.best_first(scores)[:before]
     kept = bx.suppress(found, order, threshold, pixels=True, keep=after)
+    if not len(kept):
+        raise NotImplementedError("no box is large enough, so there are no regions")
     rois = np.concatenate([np.zeros((len(kept), 1), np.float32), found[kept]], axis=1)
     b = s.backend
     return [stored(b, b.asarray(rois)), b.asarray(scores[kept])][: max(1, len(s.tops))]

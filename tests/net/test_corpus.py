@@ -17,6 +17,7 @@ import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from test_oracle import INIT, NOT_ABOUT_THE_NET, OTHER_BUILDS, dialect_of, faked_shapes, nets, records
 
 ROOT = Path(__file__).parents[2]
+PRECISION = ROOT / "docs" / "precision.md"
 LISTED = re.compile(r"^\| `(?P<file>[^`:]+):(?P<row>\d+)` \| (?P<code>[A-Z]{3}?\w+) \|", re.MULTILINE)
 SEED, SAMPLE = 20, 20
 
@@ -66,6 +68,23 @@ def hits(shared: Path, names: list[str]) -> Iterator[Hit]:
             yield Hit(name, text.text.count("\n", 0, finding.start) + 1, analysis.file.dialect, finding)
 
 
+def table(page: str, title: str) -> list[str]:
+    """The lines of the first table under a heading."""
+    lines = iter(page.partition(f"\n## {title}\n")[2].splitlines())
+    rows = dropwhile(lambda line: not line.startswith("|"), lines)
+    return list(takewhile(lambda line: line.startswith("|"), rows))
+
+
+def quiet(found: list[Hit], names: list[str]) -> str:
+    """How many files get nothing, nothing above a hint, neither an error nor a warning: a sentence of the page."""
+    loud = [{hit.file for hit in found if hit.finding.severity in SEVERITIES[:stop]} for stop in (4, 3, 2)]
+    nothing, hints, mild = (len(names) - len(files_) for files_ in loud)
+    return (
+        f"{nothing} of {len(names)} files get no finding at all, {hints} none above a hint, {mild} neither an error nor "
+        "a warning."
+    )
+
+
 def errors(found: Iterator[Hit]) -> set[tuple[str, int, str]]:
     return {(hit.file, hit.row, hit.finding.code) for hit in found if hit.finding.severity == "error"}
 
@@ -76,9 +95,46 @@ def listed_errors() -> set[tuple[str, int, str]]:
     return {(match["file"], int(match["row"]), match["code"]) for match in LISTED.finditer(text)}
 
 
+@pytest.fixture(scope="module")
+def everything(shared: Path) -> list[Hit]:
+    """All findings of the corpus (more than a minute)."""
+    return list(hits(shared, corpus_files(shared)))
+
+
 @pytest.mark.slow
-def test_every_error_in_the_corpus_is_a_defect_that_we_know(shared: Path) -> None:
-    assert errors(hits(shared, corpus_files(shared))) == listed_errors()
+def test_every_error_in_the_corpus_is_a_defect_that_we_know(everything: list[Hit]) -> None:
+    assert errors(iter(everything)) == listed_errors()
+
+
+@pytest.mark.slow
+def test_the_counts_in_precision_are_those_of_today(everything: list[Hit], shared: Path) -> None:
+    page = PRECISION.read_text(encoding="utf-8")
+    assert table(page, "Findings") == counts(everything).splitlines()
+    assert quiet(everything, corpus_files(shared)) in " ".join(page.split())
+
+
+@pytest.mark.slow
+def test_each_rule_that_warns_or_tells_is_reviewed(everything: list[Hit]) -> None:
+    """As many findings as the page says, as many of them looked at as it promises, and nine of ten warnings true."""
+    number = Counter((hit.finding.severity, hit.finding.code) for hit in everything)
+    for severity, title in (("warning", "Warnings, reviewed"), ("info", "Info, reviewed")):
+        rows = [
+            [cell.strip() for cell in row.split("|")[1:5]] for row in table(PRECISION.read_text("utf-8"), title)[2:]
+        ]
+        reviewed = {row[0].split()[0]: [int(cell) for cell in row[1:]] for row in rows}
+        assert reviewed.keys() == {code for own, code in number if own == severity}
+        for code, (findings, seen, true) in reviewed.items():
+            assert findings == number[severity, code], code
+            assert seen == min(findings, SAMPLE), code
+            assert true <= seen
+            assert severity == "info" or true >= 0.9 * seen, code
+
+
+def test_the_pages_agree_on_the_errors() -> None:
+    page = PRECISION.read_text(encoding="utf-8")
+    told = sum(int(row.split("|")[3]) for row in table(page, "Findings") if row.startswith("| error |"))
+    assert told == len(listed_errors())
+    assert f"{told} of {told} are true" in page
 
 
 def test_errors_in_the_files_that_have_some_and_a_draw_of_others(shared: Path) -> None:
@@ -177,10 +233,12 @@ def counts(found: list[Hit]) -> str:
 
 
 def sample(found: list[Hit], code: str) -> list[Hit]:
-    """What to review of a rule, its warnings where it has some: all up to 20, else 20 drawn with a fixed seed."""
-    own = [hit for hit in found if hit.finding.code == code]
-    own = [hit for hit in own if hit.finding.severity == "warning"] or own
-    return own if len(own) <= SAMPLE else sorted(random.Random(SEED).sample(own, SAMPLE), key=lambda h: (h.file, h.row))
+    """What to review of a rule: of each severity all up to 20, else 20 drawn with a fixed seed."""
+    drawn: list[Hit] = []
+    for severity in SEVERITIES:
+        own = [hit for hit in found if hit.finding.code == code and hit.finding.severity == severity]
+        drawn += own if len(own) <= SAMPLE else sorted(random.Random(SEED).sample(own, SAMPLE), key=lambda h: h[:2])
+    return drawn
 
 
 def main() -> None:
@@ -194,7 +252,11 @@ def main() -> None:
         chosen = [hit for hit in found if hit.finding.severity == "error"]
     else:
         chosen = [hit for code in options.sample for hit in sample(found, code)]
-    print("\n".join(map(str, chosen)) if options.errors or options.sample else counts(found))
+    if options.errors or options.sample:
+        print("\n".join(map(str, chosen)))
+    else:
+        print(counts(found))
+        print("\n" + quiet(found, corpus_files(options.shared)))
 
 
 if __name__ == "__main__":

@@ -190,6 +190,20 @@ def test_gradients_that_explode(judged: Judge) -> None:
     assert "669.7 times the weights" in verdict.message
 
 
+def test_the_first_gradient_that_is_no_number(judged: Judge) -> None:
+    (verdict,) = judged(text(chain(), backward(relu2="nan", conv2=0, conv1=0), norms(6, 1), loss(0, 2.3))).verdicts
+    assert (verdict.code, verdict.severity, verdict.layer) == ("DYN031", "error", "relu2")
+    assert "the gradient that 'relu2' makes for its input 'conv2'" in verdict.message
+    assert "although all outputs are finite" in verdict.message
+
+
+def test_gradients_alone_prove_nothing_about_outputs(judged: Judge) -> None:
+    lines = [bottom_diff("loss", "fc", "nan"), bottom_diff("fc", "conv2", "nan"), param_diff("fc", 0, "nan")]
+    (verdict,) = judged(text(lines)).verdicts
+    assert (verdict.code, verdict.severity, verdict.layer) == ("DYN031", "warning", "loss")
+    assert "outputs are finite" not in verdict.message
+
+
 def test_gradients_that_vanish(judged: Judge) -> None:
     (verdict,) = judged(text(chain(), backward(conv2=1e-6, conv1=1e-9), norms(6, 0.1), loss(0, 2.3))).verdicts
     assert (verdict.code, verdict.layer) == ("DYN030", "conv1")
@@ -279,18 +293,37 @@ def test_an_abort(judged: Judge) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "name"),
+    ("lines", "name", "dialect"),
     [
-        ((593, 605), "BVLC Caffe after 1.0"),
-        ((591, 603), "BVLC Caffe 1.0"),
-        ((638, 650), "NVIDIA Caffe 0.15.2 to 0.15.14"),
-        ((652, 663), "BVLC Caffe rc3"),
-        ((593, 999), ""),
-        ((1, 2), ""),
+        ((593, 605), "BVLC Caffe rc4 or after 1.0", "bvlc"),
+        ((591, 603), "BVLC Caffe rc5 or 1.0", "bvlc-1.0"),
+        ((638, 650), "NVIDIA Caffe 0.15.2 to 0.15.14", "nvidia-0.15"),
+        ((663, 675), "BVLC Caffe rc3", ""),
+        ((608, 620), "SSD's Caffe", "ssd"),
+        ((987, 999), "NVIDIA Caffe 0.17.3 or later", "nvidia-0.17"),
+        ((924, 935), "NVIDIA Caffe 0.16.3 or 0.16.4", "nvidia-0.16"),
+        ((593, 999), "", ""),
+        ((1, 2), "", ""),
     ],
 )
-def test_who_wrote_it(judged: Judge, lines: tuple[int, int], name: str) -> None:
-    assert judged(text(top("a", "a", 1, lines), param("a", 0, 1, lines))).writer.name == name
+def test_who_wrote_it(judged: Judge, lines: tuple[int, int], name: str, dialect: str) -> None:
+    who = judged(text(top("a", "a", 1, lines), param("a", 0, 1, lines))).writer
+    assert (who.name, who.dialect) == (name, dialect)
+
+
+def test_lines_of_the_solver_tell_it_too(judged: Judge) -> None:
+    assert judged(text(loss(0, 2.3), test_pass(0, loss=1.5))).writer.name == "BVLC Caffe after 1.0"
+    assert judged(text(loss(0, 2.3)[0])).writer.name == ""  # one line may be a coincidence
+    both = text(loss(0, 2.3), test_pass(0, loss=1.5), top("a", "a", 1, NVIDIA_015))
+    assert judged(both).writer.name == ""  # none prints both
+
+
+def test_a_fork_that_prints_the_lines_of_its_ancestor_is_not_refused(judged: Judge) -> None:
+    net = """layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }
+layer { name: "norm" type: "Normalize" bottom: "data" top: "norm" norm_param { across_spatial: false } }
+"""
+    log = text(top("data", "data", 1, (591, 603)), top("norm", "norm", 1, (591, 603)))
+    assert judged(log, net).known.analysis.file.dialect == "ssd"
 
 
 # -- the real ones -------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.log.logs import arrows, bottom_diff, loss, norms, param, param_diff, test_pass, text, top
+from tests.log.logs import arrows, bottom_diff, loss, norms, param, param_diff, prefix, test_pass, text, top
 
 from prototxt_server.log import lines as grammar
 from prototxt_server.log import reader
@@ -122,6 +122,29 @@ def test_passes_end_where_a_number_comes_again() -> None:
     assert log.pass_count == 3
     assert [(kept.phase, kept.iteration) for kept in log.passes] == [("TRAIN", 0), ("TRAIN", 20), ("TRAIN", None)]
     assert log.loss.points == [(0, 2.3), (20, 2.1)]
+
+
+def other_gpu(line: str) -> str:
+    return line.replace("  8318 ", "  8319 ")
+
+
+@pytest.mark.parametrize("at", [0, 3, 8, 10, 11])
+def test_other_gpus_print_norms_of_their_own(at: int) -> None:
+    noise = [
+        other_gpu(norms(77, 88)),
+        f"{prefix('data_layer.cpp:73').replace('8318', '8320')}Restarting data prefetching from start.",
+        f"{prefix('parallel.cpp:425', 'I')}GPUs pairs 0:1",
+    ]
+    log = read_text(text(*([*ITERATION[:at], *noise, *ITERATION[at:], *loss(i, 2.3)] for i in range(3))))
+    assert log.pass_count == 3
+    assert [kept.norms.l2_data for kept in log.passes if kept.norms] == [6.0] * len(log.passes)
+
+
+def test_several_passes_an_iteration() -> None:
+    log = read_text(text(ITERATION, ITERATION, loss(0, 2.3), ITERATION, ITERATION, loss(20, 2.3)))
+    assert log.pass_count == 4
+    assert [kept.iteration for kept in log.passes] == [0, 20]
+    assert log.samples["TRAIN"].iterations == [0, 0, 20, 20]
 
 
 def test_a_test_between_iterations_is_told_apart() -> None:

@@ -45,9 +45,24 @@ def _learning(view: View, kept: Pass) -> list[tuple[LayerValues, str, Value]]:
 
 
 def _downwards(kept: Pass) -> list[LayerValues]:
-    """Layers from the loss down. A pass without forward lines (a log cut at the start) is in that order already."""
-    order = list(kept.layers.values())
-    return order[::-1] if any(values.tops for values in order) else order
+    """Layers with gradients, from the loss down: in the order of the log, however much of it is missing."""
+
+    def begins(values: LayerValues) -> tuple[int, int]:
+        place = next(iter((*values.bottom_diffs.values(), *values.param_diffs.values()))).place
+        return place.row, place.column
+
+    return sorted((x for x in kept.layers.values() if x.bottom_diffs or x.param_diffs), key=begins)
+
+
+def _spoilt(kept: Pass) -> tuple[LayerValues, str, Value] | None:
+    """The first gradient that is no number: (layer, what it is the gradient of, value)."""
+    for values in _downwards(kept):
+        named = [(f"its input '{blob}'", value) for blob, value in values.bottom_diffs.items()]
+        named += [(f"its parameter blob {index}", value) for index, value in values.param_diffs.items()]
+        for what, value in named:
+            if not math.isfinite(value.number):
+                return values, what, value
+    return None
 
 
 def _learnt(view: View, values: LayerValues) -> dict[str, Value]:
@@ -66,20 +81,10 @@ def _learnt(view: View, values: LayerValues) -> dict[str, Value]:
 # -- too large -----------------------------------------------------------------------------------------------------
 def _exploding(view: View, kept: Pass, learning: list[tuple[LayerValues, str, Value]]) -> Iterator[Verdict]:
     norms = kept.norms
-    spoilt = next(((x, i, v) for x, i, v in learning if not math.isfinite(v.number)), None)
+    spoilt = _spoilt(kept)
     if spoilt is not None:
-        values, index, value = spoilt
-        quiet = any(not math.isfinite(v.number) for _, _, v in kept.tops())
-        if not quiet and view.first_time("DYN031", ""):
-            yield Verdict(
-                "DYN031",
-                "error",
-                f"The gradient of '{values.name}' (parameter blob {index}) is not finite {when(kept)} although all "
-                "outputs are: the update makes its weights NaN. Lower base_lr or set clip_gradients.",
-                value.place,
-                values.name,
-                kept,
-            )
+        if not _nonfinite(kept) and view.first_time("DYN031", ""):
+            yield _first_nan(view, kept, *spoilt)
         return
     ratio = norms.l2_diff / norms.l2_data if norms is not None and norms.l2_data else 0.0
     largest = max(learning, key=lambda item: item[2].number, default=None)
@@ -109,6 +114,29 @@ def _exploding(view: View, kept: Pass, learning: list[tuple[LayerValues, str, Va
     )
 
 
+def _nonfinite(kept: Pass) -> bool:
+    """Whether the forward pass says why: it has values that are not finite."""
+    return any(not math.isfinite(value.number) for _, _, value in kept.tops())
+
+
+def _first_nan(view: View, kept: Pass, values: LayerValues, what: str, value: Value) -> Verdict:
+    word = "NaN" if math.isnan(value.number) else "Inf"
+    message = f"{word} first appears in the gradient that '{values.name}' makes for {what} {when(kept)}"
+    seen = any(layer.tops for layer in kept.layers.values())
+    first = next(iter(_downwards(kept))) is values
+    if seen:
+        message += ", although all outputs are finite"
+    message += ": the update makes weights NaN."
+    if first and view.known.type(values.name).endswith("Loss"):
+        message += " It comes from the loss: look at the labels, the loss_weight, and scores that are enormous."
+    elif first:
+        message += " The log begins here, so it may have come from above."
+    else:
+        message += f" What arrives at '{values.name}' is finite: look at its input (a root, a logarithm or a division "
+        message += "near 0), or lower base_lr."
+    return Verdict("DYN031", "error" if seen else "warning", message, value.place, values.name, kept)
+
+
 # -- exactly 0 -----------------------------------------------------------------------------------------------------
 def _zero(view: View, kept: Pass) -> Iterator[Verdict]:
     dead = [
@@ -119,7 +147,7 @@ def _zero(view: View, kept: Pass) -> Iterator[Verdict]:
         and view.known.needs_backward(values.name) is not False
         and any(view.known.lr(values.name, i) != 0 for i in range(len(diffs)))
     ]
-    if any(not math.isfinite(value.number) for _, _, value in kept.tops()):
+    if _nonfinite(kept) or _spoilt(kept) is not None:
         return  # NaN hides behind zeros
     if not dead or not view.first_time("DYN028", ""):
         return

@@ -38,7 +38,8 @@ MARKERS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     (
         "output",
         re.compile(
-            rb" net output #(\d+): ([^\n=]+?) = (" + NUMBER + rb")(?:\s*\(\* (" + NUMBER + rb") = (" + NUMBER + rb"))?"
+            rb" net output(?: mAP)? #(\d+): ([^\n=]+?) = (" + NUMBER + rb")"
+            rb"(?:\s*\(\* (" + NUMBER + rb") = (" + NUMBER + rb"))?"
         ),
     ),
     (
@@ -80,7 +81,7 @@ EXCEPTION = re.compile(rb"\b(?:\w+\.)*\w*(?:Error|Exception): [^\n]+|what\(\): [
 
 PREFIX = re.compile(rb"[IWEF]\d{4,8} (?:\d\d:\d\d:\d\d\.\d+ +\d+ |\.\.\.)")
 """The beginning of glog's prefix: severity, month and day (with the year in newer glog), time, thread."""
-SOURCE = re.compile(rb"([a-z_0-9]+\.[ch]pp):(\d+)\] *$")
+SOURCE = re.compile(rb"(?: (\d+) )?([a-z_0-9]+\.[ch]pp):(\d{1,6})\]")
 """Its end."""
 
 SOLVER_FIELD = re.compile(

@@ -79,6 +79,7 @@ class Scanner:
         self._net: list[bytes] = []
         self._net_size = 0
         self._stops = Stops(self.recorder)
+        self._thread = b""
 
     def block(self, block: bytes) -> None:
         """Search one block."""
@@ -154,15 +155,21 @@ class Scanner:
         return slot
 
     def _source(self, kind: str, block: bytes, found: re.Match[bytes]) -> None:
-        """Which line of which file of Caffe prints this kind of number."""
+        """Which line of which file of Caffe prints this kind of number, and which thread prints the layers."""
         if kind in self.recorder.log.sources:
             return
-        before = block[max(0, found.start() - 80) : found.start()]
-        source = lines.SOURCE.search(
-            before[: max(before.rfind(b"["), 0)] if before[-1:] not in (b" ", b">") else before
-        )
-        if source is not None:
-            self.recorder.log.sources[kind] = (lines.text(source[1]), int(source[2]))
+        said = self._printed_by(block, found)
+        if said is not None:
+            thread, name, line = said
+            self.recorder.log.sources[kind] = (lines.text(name), int(line))
+            if kind in ("top", "bottom diff"):
+                self._thread = self._thread or thread
+
+    def _printed_by(self, block: bytes, found: re.Match[bytes]) -> tuple[bytes, bytes, bytes] | None:
+        """(thread, file, line) of the prefix before a find; None without one. A pasted line may hold several."""
+        first = max(block.rfind(b"\n", 0, found.start()) + 1, found.start() - 200)
+        said = lines.SOURCE.findall(block, first, found.start())
+        return said[-1] if said else None
 
     def _arrows(self, block: bytes, start: int, end: int) -> None:
         for found in lines.ARROW.finditer(block, start, end):
@@ -192,10 +199,13 @@ class Scanner:
     def _on_iteration(self, block: bytes, found: re.Match[bytes]) -> None:
         number = _iteration(found[1])
         if found[5] is not None:
+            self._source("testing", block, found)
             self.recorder.test(number)
             return
         log = self.recorder.log
         track = log.loss if found[3] == b"loss" else log.lr
+        if track is log.loss:
+            self._source("iteration", block, found)
         if track is log.loss or self.recorder.phase != "TRAIN":
             self.recorder.iteration(number)
         track.add(self._point(number, block, found, 4))
@@ -204,6 +214,7 @@ class Scanner:
         recorder = self.recorder
         test = block[max(0, found.start() - 5) : found.start()].endswith(b"Test")
         tracks = recorder.log.test if test else recorder.log.train
+        self._source("test output" if test else "train output", block, found)
         name = lines.text(found[2])
         if name not in tracks:
             if len(tracks) >= TRACKS:
@@ -216,6 +227,9 @@ class Scanner:
         tracks[name].add(self._point(at, block, found, 3))
 
     def _on_norms(self, block: bytes, found: re.Match[bytes]) -> None:
+        said = self._printed_by(block, found)
+        if said is not None and self._thread and said[0] and said[0] != self._thread:
+            return  # of another GPU, which prints no layers
         l1_data, l1_diff, l2_data, l2_diff = (lines.number(figure) for figure in found.groups())
         self.recorder.norms(Norms(l1_data, l1_diff, l2_data, l2_diff, self._piece.place(found.start(3), found.end(4))))
 
@@ -264,6 +278,8 @@ class Scanner:
     def _on_backward(self, block: bytes, found: re.Match[bytes]) -> None:
         said = _NEEDS.search(block, max(0, found.start() - 300), found.start())
         if said is not None and len(self.recorder.log.needs_backward) < TYPES:
+            if said[2] != b"needs":
+                self._source("not needed", block, found)
             name = lines.text(said[1])
             needs = self.recorder.log.needs_backward
             needs[name] = said[2] == b"needs" or needs.get(name, False)

@@ -153,9 +153,10 @@ class Recorder:
         self.current[slot] = (slot, number, block, start, end)
 
     def norms(self, norms: Norms) -> None:
-        """The line that closes a backward pass."""
-        self._norms = norms
-        self.backward = True
+        """The line that closes a backward pass; a log that begins with it shows nothing of that pass."""
+        if self.current:
+            self._norms = norms
+            self.backward = True
 
     def end_pass(self) -> None:
         """The numbers so far are one pass."""

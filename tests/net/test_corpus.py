@@ -80,8 +80,8 @@ def quiet(found: list[Hit], names: list[str]) -> str:
     loud = [{hit.file for hit in found if hit.finding.severity in SEVERITIES[:stop]} for stop in (4, 3, 2)]
     nothing, hints, mild = (len(names) - len(files_) for files_ in loud)
     return (
-        f"{nothing} of {len(names)} files get no finding at all, {hints} none above a hint, {mild} neither an error nor "
-        "a warning."
+        f"{nothing} of {len(names)} files get no finding at all, {hints} none above a hint, {mild} neither an error "
+        "nor a warning."
     )
 
 
@@ -117,10 +117,9 @@ def test_the_counts_in_precision_are_those_of_today(everything: list[Hit], share
 def test_each_rule_that_warns_or_tells_is_reviewed(everything: list[Hit]) -> None:
     """As many findings as the page says, as many of them looked at as it promises, and nine of ten warnings true."""
     number = Counter((hit.finding.severity, hit.finding.code) for hit in everything)
+    page = PRECISION.read_text(encoding="utf-8")
     for severity, title in (("warning", "Warnings, reviewed"), ("info", "Info, reviewed")):
-        rows = [
-            [cell.strip() for cell in row.split("|")[1:5]] for row in table(PRECISION.read_text("utf-8"), title)[2:]
-        ]
+        rows = [[cell.strip() for cell in row.split("|")[1:5]] for row in table(page, title)[2:]]
         reviewed = {row[0].split()[0]: [int(cell) for cell in row[1:]] for row in rows}
         assert reviewed.keys() == {code for own, code in number if own == severity}
         for code, (findings, seen, true) in reviewed.items():

@@ -67,6 +67,9 @@ export async function openNet(v, line = lineOf('"BatchNorm"')) {
   await v.squiggles('error').first().waitFor({ timeout: 30000 });
 }
 
+/** A lens above the text. */
+export const lens = (v, pattern) => v.page.locator('.codelens-decoration a, .codelens-decoration span').filter({ hasText: pattern }).first();
+
 export const shows = (v, pattern) =>
   until(async () => (await v.problems()).find((row) => pattern.test(row)), { timeout: 30000, what: `the problem ${pattern}` });
 export const showsNo = (v, pattern) =>

@@ -1,7 +1,7 @@
 // The server process: killed, restarted, and gone with the editor.
 import assert from 'node:assert/strict';
 import { describe } from 'node:test';
-import { CHANNEL, env, NET, openNet, SERVER, shows, story, WORKER } from './editor.mjs';
+import { CHANNEL, env, lens, NET, notified, openNet, SERVER, shows, story, WORKER } from './editor.mjs';
 import { alive, until } from './vscode-driver.mjs';
 
 const count = (v, words) => v.log(CHANNEL).split(words).length - 1;
@@ -40,6 +40,14 @@ describe('the server process', { skip: env.missing }, () => {
       await v.page.locator('.notifications-toasts .monaco-button', { hasText: 'Cancel' }).click();
       await until(async () => /ready[^]*cancelled/.test(await v.languageStatus()), { timeout: 30000, what: 'the status "cancelled"' });
       assert.deepEqual(await v.notifications(), []);
+    }],
+    ['a run from the lens whose process dies says so', async (v) => {
+      await v.goto(1);
+      await lens(v, /Run one batch/).click();
+      await until(() => v.processes(WORKER).length === 1, { what: 'a worker' });
+      await v.page.locator('.notifications-toasts .monaco-button', { hasText: 'Cancel' }).waitFor();
+      for (const pid of v.processes(WORKER)) process.kill(pid, 'SIGKILL');
+      await notified(v, /One-batch forward: /);
       await v.open('net.prototxt');
     }],
     ['one batch runs in a process of its own', async (v) => {

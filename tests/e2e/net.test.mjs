@@ -1,7 +1,7 @@
 // A net whose gamma starts at zero: seen, explained, run, repaired and run again. One window, in this order.
 import assert from 'node:assert/strict';
 import { describe } from 'node:test';
-import { env, lineOf, openNet, shows, showsNo, story } from './editor.mjs';
+import { env, lens, lineOf, openNet, shows, showsNo, story } from './editor.mjs';
 import { until } from './vscode-driver.mjs';
 
 const LAYER = '"bnorm1"';
@@ -31,6 +31,15 @@ describe('a net in VS Code', { skip: env.missing }, () => {
     ['one batch from the palette flags the layer', async (v) => {
       await v.command('Prototxt: Run One-Batch Forward');
       assert.match(await shows(v, /DYN003/), /bnorm1/);
+    }],
+    ['the lens above the net says what the batch said', async (v) => {
+      await v.goto(4);
+      await lens(v, /Last batch: 1 finding on cpu/).waitFor();
+      await lens(v, /nvidia-0\.15, TRAIN and TEST: \d+ layers/).waitFor();
+    }],
+    ['the numbers of the batch stand beside the shapes', async (v) => {
+      await v.goto(lineOf('"bnorm1"'));
+      await until(async () => /16x32x32x32 · mean \|x\| 0/.test(await v.text()), { what: 'mean |x| behind a shape' });
     }],
     ['the status item names the device', async (v) => assert.match(await v.languageStatus(), /ready \((cpu|cuda)/)],
     ['the lightbulb offers fix, ignore and forward', async (v) => {

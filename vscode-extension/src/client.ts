@@ -11,9 +11,10 @@ import {
   State,
   WorkDoneProgressCancelNotification,
 } from 'vscode-languageclient/node';
+import { sayForwardFailed } from './commands';
 import { Crashes } from './crashes';
 import { type Launch, type Place, type Resolution, resolveLaunch } from './launch';
-import { LANGUAGE, LOG_LANGUAGE, STATUS_NOTIFICATION } from './names';
+import { LANGUAGE, LOG_LANGUAGE, SERVER_RUN_FORWARD, STATUS_NOTIFICATION } from './names';
 import { CancellableProgress } from './progress';
 import { ServerProcess } from './serverProcess';
 import { readSettings, type ServerSettings } from './settings';
@@ -177,7 +178,19 @@ function clientOptions(log: LogOutputChannel, settings: ServerSettings, progress
     revealOutputChannelOn: RevealOutputChannelOn.Never,
     initializationOptions: { settings },
     initializationFailedHandler: () => false,
-    middleware: { handleWorkDoneProgress: (token, params, next) => progress.handle(token, params, next) },
+    middleware: {
+      handleWorkDoneProgress: (token, params, next) => progress.handle(token, params, next),
+      // From the lens and the lightbulb; the palette's command goes its own way.
+      executeCommand: async (command, args, next) => {
+        if (command !== SERVER_RUN_FORWARD) return next(command, args) as unknown;
+        try {
+          return (await next(command, args)) as unknown;
+        } catch (error) {
+          sayForwardFailed(error);
+          return undefined;
+        }
+      },
+    },
   };
 }
 

@@ -1,5 +1,5 @@
 /** The commands of the palette. */
-import { commands, type Disposable, type LogOutputChannel, Uri, window } from 'vscode';
+import { CancellationError, commands, type Disposable, type LogOutputChannel, Uri, window } from 'vscode';
 import type { Server } from './client';
 import { analyseLog } from './logs';
 import { ANALYSE_LOG, INSTALL_SERVER, LANGUAGE, RESTART, RUN_FORWARD, SERVER_RUN_FORWARD, SHOW_LOG } from './names';
@@ -28,8 +28,13 @@ async function runForward(server: Server, resource: Uri | undefined): Promise<vo
   try {
     await server.execute(SERVER_RUN_FORWARD, uri.toString());
   } catch (error) {
-    if ((error as { code?: unknown }).code === REQUEST_CANCELLED) return;
-    const pressed = await window.showErrorMessage(`One-batch forward: ${error instanceof Error ? error.message : error}`, 'Show Log');
-    if (pressed) await commands.executeCommand(SHOW_LOG);
+    sayForwardFailed(error);
   }
+}
+
+/** Why there is no result; nothing when the user gave up. */
+export function sayForwardFailed(error: unknown): void {
+  if (error instanceof CancellationError || (error as { code?: unknown }).code === REQUEST_CANCELLED) return;
+  const message = `One-batch forward: ${error instanceof Error ? error.message : error}`;
+  void window.showErrorMessage(message, 'Show Log').then((pressed) => pressed && commands.executeCommand(SHOW_LOG));
 }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from prototxt_server.linked.weights import StoredLayer
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, eq=False)
 class Example:
     """A net as documentation and as test. `text` may leave out what `wrap` supplies.
 

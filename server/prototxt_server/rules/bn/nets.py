@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 STAT = "param { lr_mult: 0 decay_mult: 0 }"
 
 
+@cache  # the same few blocks make up most examples, and all are made at every start
 def layer(type_: str, name: str, bottom: str, top: str, *lines: str) -> str:
     """One block; several bottoms or tops are separated by blanks; `lines` are further fields."""
     body = [f'name: "{name}"', f'type: "{type_}"']
@@ -14,6 +17,7 @@ def layer(type_: str, name: str, bottom: str, top: str, *lines: str) -> str:
     return "layer {\n" + text + "\n}\n"
 
 
+@cache
 def data(*lines: str) -> str:
     """A Data layer, so that nobody knows the image size."""
     return layer("Data", "data", "", "data label", 'data_param { source: "train_lmdb" batch_size: 64 }', *lines)
@@ -64,6 +68,7 @@ def loss(bottom: str, *lines: str) -> str:
     return layer("SoftmaxWithLoss", "loss", f"{bottom} label", "loss", *lines)
 
 
+@cache
 def block(*norm_lines: str, conv_lines: tuple[str, ...] = (), scale_lines: tuple[str, ...] = ()) -> str:
     """conv1, bn1, scale1 and relu1 on blob `conv1`."""
     return (
@@ -74,6 +79,7 @@ def block(*norm_lines: str, conv_lines: tuple[str, ...] = (), scale_lines: tuple
     )
 
 
+@cache
 def trained(*norm_lines: str, conv_lines: tuple[str, ...] = (), scale_lines: tuple[str, ...] = ()) -> str:
     """A small training net: Data, `block`, a classifier and a loss."""
     return data() + block(*norm_lines, conv_lines=conv_lines, scale_lines=scale_lines) + ip("fc", "conv1") + loss("fc")

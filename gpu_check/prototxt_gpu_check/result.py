@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from prototxt_gpu_check.parameters import Origin
 from prototxt_gpu_check.solver import Solver
-from prototxt_gpu_check.stats import Stats
+from prototxt_gpu_check.stats import Stats, float32
 from prototxt_gpu_check.weights import Misfit
 from prototxt_net.net import Node, PhaseNet
 
@@ -105,10 +105,10 @@ class Norms:
 
     def add(self, data: Stats, diff: Stats | None) -> None:
         """Count one blob."""
-        self.data_l1 += data.debug_value * data.count if data.count else 0.0
+        self.data_l1 = float32(self.data_l1 + (data.debug_value * data.count if data.count else 0.0))
         self.data_squares += data.sum_squares
         if diff is not None and diff.count:
-            self.diff_l1 += diff.debug_value * diff.count
+            self.diff_l1 = float32(self.diff_l1 + diff.debug_value * diff.count)
             self.diff_squares += diff.sum_squares
 
     @property
@@ -122,8 +122,9 @@ class Norms:
         return _root(self.diff_squares)
 
 
-def _root(value: float) -> float:
-    return math.sqrt(value) if value >= 0 else math.nan
+def _root(squares: float) -> float:
+    """The root of a sum that Caffe keeps in a float32."""
+    return math.sqrt(float32(squares)) if squares >= 0 else math.nan
 
 
 @dataclass(slots=True)

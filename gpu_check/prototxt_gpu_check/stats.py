@@ -19,6 +19,7 @@ from prototxt_gpu_check.layout import count, rows
 from prototxt_gpu_check.rowstats import CHUNK, row_stats
 
 SHORT_ROW = 64
+FLT_MAX = float(np.finfo(np.float32).max)
 PARTIAL = 8
 
 
@@ -113,13 +114,13 @@ class Stats:
 
     @property
     def sum_squares(self) -> float:
-        """Sum of squares over all elements; NaN or infinite where an element is."""
+        """Caffe's sumsq_data: the sum of squares in float32; NaN or infinite where an element is, or where it does not fit."""
         if self.nonfinite:
             return self.debug_value
         if not self.per_channel:
             return 0.0
         with np.errstate(all="ignore"):
-            return float(self.spread.sum() + (self.total * self.total).sum() / self.per_channel)
+            return float32(float(self.spread.sum() + (self.total * self.total).sum() / self.per_channel))
 
     @property
     def constant_channels(self) -> npt.NDArray[np.bool_]:
@@ -128,12 +129,20 @@ class Stats:
 
     @property
     def debug_value(self) -> float:
-        """Caffe's debug_info number: sum|x| / count over all elements, so NaN and infinity show."""
+        """Caffe's debug_info number: sum|x| / count over all elements, so NaN and infinity show.
+
+        The sum is a float32 in Caffe: beyond 3.4e38 it is infinite, even though the mean would not be.
+        """
         if int(self.nans.sum()):
             return math.nan
         if int(self.infs.sum()):
             return math.inf
-        return float(self.sum_abs.sum()) / self.count if self.count else math.nan
+        return float32(float(self.sum_abs.sum())) / self.count if self.count else math.nan
+
+
+def float32(value: float) -> float:
+    """A number as a float32 would hold it, as far as its size goes."""
+    return math.copysign(math.inf, value) if abs(value) > FLT_MAX else value
 
 
 def from_partials(shape: tuple[int, ...], partials: npt.NDArray[Any], per_channel: int, chunk: int) -> Stats:

@@ -103,6 +103,12 @@ def test_debug_info_shows_what_is_not_finite() -> None:
     assert taken(Backend(), np.array([[1, -3]], np.float32)).debug_value == 2
 
 
+def test_debug_info_overflows_where_caffes_float32_sums_do(backend: Backend) -> None:
+    s = taken(backend, np.full((1, 4), 1e38, np.float32))
+    assert s.debug_value == s.sum_squares == np.inf
+    assert taken(Backend(), np.full((1, 4), 1e38, np.float32)).mean_abs == pytest.approx(1e38)
+
+
 def test_numbers_come_back_in_the_order_of_recording(emulated: Backend) -> None:
     recorder = Recorder(emulated)
     shapes = [(1, 2, 3, 3), (2, 5), (1, 1, 1, CHUNK + 3), ()]

@@ -114,7 +114,7 @@ class Stats:
 
     @property
     def sum_squares(self) -> float:
-        """Caffe's sumsq_data: the sum of squares in float32; NaN or infinite where an element is, or where it does not fit."""
+        """Caffe's sumsq_data, a float32: NaN or infinite where an element is, and where the sum does not fit."""
         if self.nonfinite:
             return self.debug_value
         if not self.per_channel:

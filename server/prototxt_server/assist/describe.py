@@ -16,6 +16,7 @@ from prototxt_server.analysis import Analysis
 from prototxt_server.assist import blobs
 from prototxt_server.assist.batch import Batch, long
 from prototxt_server.assist.locate import Step
+from prototxt_server.assist.markdown import cell, code, plain
 from prototxt_server.assist.numbers import grouped, short
 from prototxt_server.rules.base import Rule
 
@@ -94,7 +95,7 @@ def layer_type(name: str, dialect: str) -> str:
 
 def layer(analysis: Analysis, layer: Layer, batch: Batch | None = None) -> str:
     """A layer: its type, the shapes, parameters and cost that it has in each phase, what the last batch put out."""
-    head = f"**{layer.name or '(no name)'}** · {layer.type or '(no type)'}"
+    head = f"**{plain(layer.name) or '(no name)'}** · {plain(layer.type) or '(no type)'}"
     parts = [head, layer_type(layer.type, analysis.file.schema.dialect)]
     nodes = list(blobs.nodes_of(analysis, layer))
     if analysis.nets and not nodes:
@@ -103,7 +104,7 @@ def layer(analysis: Analysis, layer: Layer, batch: Batch | None = None) -> str:
     parts += [f"**{phases}**\n\n{text}" if phases else text for phases, text in texts]
     for net, node in nodes:
         for index, top in enumerate(node.tops):
-            parts.append(_measured(batch, net, node, index, f" of `{top.name}`" if len(node.tops) > 1 else ""))
+            parts.append(_measured(batch, net, node, index, f" of {code(top.name)}" if len(node.tops) > 1 else ""))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -115,9 +116,9 @@ def _measured(batch: Batch | None, net: PhaseNet, node: Node, index: int, whose:
 def _node(node: Node) -> str:
     rows = ["| | | shape |", "|---|---|---|"]
     for name, bottom in zip(node.layer.bottoms, node.bottoms, strict=False):
-        rows.append(f"| bottom | `{name}` | {shape_text(bottom.shape) if bottom is not None else 'missing'} |")
+        rows.append(f"| bottom | {cell(name)} | {shape_text(bottom.shape) if bottom is not None else 'missing'} |")
     for top in node.tops:
-        rows.append(f"| top | `{top.name}` | {shape_text(top.shape)} |")
+        rows.append(f"| top | {cell(top.name)} | {shape_text(top.shape)} |")
     for blob in node.setup.params:
         rows.append(f"| {'statistic' if blob.statistic else 'parameter'} | {blob.role} | {shape_text(blob.shape)} |")
     facts = []
@@ -134,7 +135,7 @@ def blob(use: blobs.Use, batch: Batch | None = None) -> str:
     """A blob version: its shape, its place in the in-place chain, who writes and who reads it, in each phase; what the
     last batch put into it.
     """
-    head = f"**{use.name}** · blob"
+    head = f"**{plain(use.name)}** · blob"
     if not use.blobs:
         why = "no layer above writes it" if use.role == "bottom" else "its layer is in no phase that is looked at"
         return f"{head}\n\nUnknown: {why}."
@@ -152,14 +153,19 @@ def _version(version: Blob) -> str:
     versions = blobs.chain(version)
     if len(versions) > 1:
         order = " → ".join(
-            f"**{other.producer.name}**" if other is version else other.producer.name for other in versions
+            f"**{plain(other.producer.name)}**" if other is version else plain(other.producer.name)
+            for other in versions
         )
         lines.append(f"Version {versions.index(version) + 1} of {len(versions)} on the same storage: {order}")
     writer = version.producer
-    lines.append(f"Written by {writer.name} ({writer.type})")
-    readers = [f"{node.name} ({node.type})" for node, _ in version.readers]
+    lines.append(f"Written by {_layer(writer)}")
+    readers = [_layer(node) for node, _ in version.readers]
     lines.append("Read by " + _some(readers) if readers else "Read by nobody: an output of the net")
     return "\n\n".join(lines)
+
+
+def _layer(node: Node) -> str:
+    return f"{plain(node.name)} ({plain(node.type)})"
 
 
 def _some(names: list[str]) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prototxt_grammar.tree import Field, ListValue, Message, Scalar
+from prototxt_grammar.values import string_text
 from prototxt_net.file import Layer
 from prototxt_net.schema.model import FieldType, Schema
 from prototxt_server.analysis import Analysis
@@ -137,8 +138,5 @@ def _value_at(field: Field, at: int) -> Scalar | Message | ListValue | None:
 
 
 def text_of(value: Scalar) -> str:
-    """The text of a scalar without its quotes."""
-    text = value.text
-    if value.kind == "string" and len(text) >= 2:
-        return text[1:-1]
-    return text
+    """What a scalar says: of a string without its quotes, pieces joined and escapes decoded."""
+    return string_text(value) if value.kind == "string" else value.text

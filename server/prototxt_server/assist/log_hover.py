@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from prototxt_server.assist.markdown import code, plain
 from prototxt_server.log import lines
 from prototxt_server.log.findings import Report
 from prototxt_server.log.knowledge import NORMS, STATISTICS
@@ -59,7 +60,7 @@ def _parts(report: Report, raw: bytes, before: str) -> Iterator[tuple[int, int, 
                 yield found.start(), found.end(4), text, layer
     for header in _HEADER.finditer(raw):
         layer = lines.text(header[1])
-        yield header.start(), header.end(), f"**{layer}**{_type(report, layer)}: its blobs follow.", layer
+        yield header.start(), header.end(), f"**{plain(layer)}**{_type(report, layer)}: its blobs follow.", layer
     for kind, pattern in lines.MARKERS:
         for found in pattern.finditer(raw):
             text = _marker(report, kind, found, raw)
@@ -76,18 +77,18 @@ def _type(report: Report, layer: str) -> str:
     type_ = report.known.type(layer)
     if not type_:
         return ""
-    return f" ({type_})" if report.known.certain(layer) else f" ({type_}, by its name)"
+    return f" ({plain(type_)})" if report.known.certain(layer) else f" ({plain(type_)}, by its name)"
 
 
 def _number(report: Report, layer: str, part: str, blob: str, diff: bool, value: float) -> str:
-    head = f"**{layer}**{_type(report, layer)}, "
+    head = f"**{plain(layer)}**{_type(report, layer)}, "
     if part == "top":
-        text = f"{head}output `{blob}` after this layer: {MEAN}."
+        text = f"{head}output {code(blob)} after this layer: {MEAN}."
     elif part == "bottom":
-        text = f"{head}gradient that it hands down to its input `{blob}`: {MEAN.replace('|x|', '|dx|')}."
+        text = f"{head}gradient that it hands down to its input {code(blob)}: {MEAN.replace('|x|', '|dx|')}."
     else:
         role = _role(report, layer, blob)
-        what = f"parameter blob {blob}{f' ({role})' if role else ''}"
+        what = f"parameter blob {plain(blob)}{f' ({role})' if role else ''}"
         text = f"{head}{'gradient of ' if diff else ''}{what}: {MEAN.replace('|x|', '|dw|' if diff else '|w|')}."
         if diff and (role in STATISTICS or (not role and report.known.type(layer) in NORMS)):
             text += "\n\nA running statistic has no gradient: 0 is normal here."
@@ -108,7 +109,7 @@ def _role(report: Report, layer: str, blob: str) -> str:
 
 
 def _said(report: Report, layer: str) -> str:
-    return "\n\n".join(f"{v.severity} `{v.code}`: {v.message}" for v in report.verdicts if v.layer == layer)
+    return "\n\n".join(f"{v.severity} `{v.code}`: {plain(v.message)}" for v in report.verdicts if v.layer == layer)
 
 
 def _marker(report: Report, kind: str, found: re.Match[bytes], raw: bytes) -> str:
@@ -125,7 +126,7 @@ def _marker(report: Report, kind: str, found: re.Match[bytes], raw: bytes) -> st
         test = raw[: found.start()].endswith(b"Test")
         weight = "" if found[4] else " No weight stands behind it: it does not take part in training."
         mean = "mean over test_iter batches" if test else "of one batch, not averaged"
-        return f"Output `{lines.text(found[2])}` of the {'test' if test else 'train'} net, {mean}.{weight}"
+        return f"Output {code(lines.text(found[2]))} of the {'test' if test else 'train'} net, {mean}.{weight}"
     if kind == "norms":
         return (
             "Norms over all learnable parameters together: the sum of |x| (L1) and the root of that of squares (L2), "

@@ -77,7 +77,7 @@ class BatchNorm(BatchNormB0):
                     lr_mult == 0,
                     "BN001",
                     f"{s.name}: param block {index} {said}; Caffe aborts because mean and variance are statistics, not "
-                    "weights. Delete the param blocks of this layer, or write lr_mult: 0 in three of them.",
+                    "weights. Delete the param blocks of this layer, or write lr_mult: 0 in each.",
                     f"param.{index}.lr_mult",
                 )
         channels = _vector(_channels(s.bottom()))

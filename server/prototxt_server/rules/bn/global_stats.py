@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from prototxt_net.batchnorm import (
     BVLC_LIKE,
-    EMPTY_GAIN,
     behind_frozen_layer,
+    fields,
     in_frozen_region,
     mode,
     norm_family,
@@ -98,11 +98,19 @@ class TrainGlobalStats(Rule):
             yield self.at(
                 node,
                 f"'{node.name}' normalises with stored statistics while it trains, so they never update. From scratch "
-                f"they are empty and the layer multiplies its input by 1/sqrt(eps) ({EMPTY_GAIN:.0f} by default): the "
-                f"loss saturates at 87.3365. {cure}",
+                f"they are empty, and each such layer multiplies its input by {_gain(node)}: the loss soon stands at "
+                f"87.3365. {cure}",
                 FLAG,
                 fix=fix("unsafe", "Delete use_global_stats", drop(net.file, node, FLAG)),
             )
+
+
+def _gain(node: Node) -> str:
+    """What the layer multiplies by while mean and variance are 0: 1/sqrt(eps)."""
+    eps = fields(node).get("eps")
+    if not eps or eps <= 0:
+        return "1/sqrt(eps)"
+    return f"{eps**-0.5:.3g} (1/sqrt(eps))"
 
 
 @rule
@@ -158,9 +166,9 @@ class TestBatchStats(Rule):
             notes = False
             yield self.at(
                 node,
-                f"'{node.name}' uses batch statistics in TEST as well: predictions depend on what else is in the "
-                "batch, and every TEST forward overwrites the moving averages; with one image per batch on 1x1 maps "
-                "the output is 0. Remove the flag: TRAIN then uses the batch, TEST the stored statistics.",
+                f"'{node.name}' uses batch statistics in TEST as well: a prediction depends on what else is in the "
+                "batch (alone, on 1x1 maps, the output is 0), and every TEST forward overwrites the stored statistics. "
+                "Remove the flag: TRAIN then uses the batch, TEST what is stored.",
                 FLAG,
                 fix=fix("unsafe", "Delete use_global_stats", drop(net.file, node, FLAG)),
                 related=about,
@@ -260,10 +268,11 @@ class MixedModes(Rule):
         if not batch or len(batch) == len(inside):
             return
         names = ", ".join(f"'{node.name}'" for node in batch[:4]) + (", ..." if len(batch) > 4 else "")
+        use, others = ("uses", "it") if len(batch) == 1 else ("use", "them")
         yield self.at(
             batch[0],
-            f"{len(batch)} of {len(inside)} BatchNorms in the frozen part still use batch statistics ({names}): their "
-            "outputs change with every batch and the stored statistics drift. Set use_global_stats: true in them too.",
+            f"{len(batch)} of {len(inside)} BatchNorms in the frozen part still {use} batch statistics ({names}), so "
+            f"the part is only half frozen. Set use_global_stats: true in {others} too.",
             related=tuple(related(node, "uses batch statistics too") for node in batch[1:8]),
             fix=fix("unsafe", "Set use_global_stats: true", *(put(net.file, node, FLAG, "true") for node in batch)),
         )

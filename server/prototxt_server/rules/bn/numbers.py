@@ -43,6 +43,15 @@ def _fraction(layer: LayerDef) -> str:
     return "momentum" if layer.type == "BN" else "moving_average_fraction"
 
 
+_FLOOR = 9.9e-6  # 1e-5, and what float32 makes of it
+
+
+def _has_floor(layer: LayerDef, dialect: str) -> bool:
+    """Whether the layer raises a small eps to 1e-5 (BN051)."""
+    own = family_of(layer.type, dialect)
+    return own == "N16" or (own == "N15" and _fields(layer).get("engine") != "CAFFE")
+
+
 @rule
 class EpsRange(LayerRule):
     """## What it does
@@ -51,7 +60,7 @@ class EpsRange(LayerRule):
     ## Why is this bad?
     eps is added to the variance under the root. With 0 a constant channel divides by zero, with a negative value the
     root of a small variance is not a number, and a large one swamps the variance, so nothing is normalised. Values in
-    use lie between 1e-5 and 1e-3.
+    use lie between 1e-5 and 1e-3. NVIDIA's layers raise what is too small (BN051).
 
     ## Fix safety
     Unsafe: results change.
@@ -75,8 +84,8 @@ class EpsRange(LayerRule):
 
     def check_layer(self, layer: Layer, analysis: Analysis) -> Iterable[Finding]:
         """In every dialect."""
-        if family_of(layer.type, analysis.file.dialect) is not None:
-            eps = _fields(layer.definition).get("eps")
+        dialect, eps = analysis.file.dialect, _fields(layer.definition).get("eps")
+        if family_of(layer.type, dialect) is not None and (eps > 0 or not _has_floor(layer.definition, dialect)):
             if eps >= 0.1:
                 why = "it swamps the variance, so the channels are not normalised"
             else:
@@ -115,23 +124,22 @@ class EpsClamped(LayerRule):
     )
     BAD = (
         Example(_param("eps: 1e-6"), dialect="nvidia-0.17", fixed=_param("eps: 1e-5")),
-        Example(_param("eps: 1e-7 scale_bias: true"), dialect="nvidia-0.16"),
+        Example(_param("eps: 0 scale_bias: true"), dialect="nvidia-0.16"),
     )
 
     def suspects(self, layer: LayerDef) -> bool:
-        """Written values in (0, 1e-5)."""
+        """Written values under the floor."""
         eps = _written(layer, "eps")
-        return eps is not None and 0 < eps < 9.9e-6
+        return eps is not None and eps < _FLOOR
 
     def check_layer(self, layer: Layer, analysis: Analysis) -> Iterable[Finding]:
         """Layers that have the floor."""
-        own = family_of(layer.type, analysis.file.dialect)
-        param = _fields(layer.definition)
-        if own == "N16" or (own == "N15" and param.get("engine") != "CAFFE"):
+        if _has_floor(layer.definition, analysis.file.dialect):
+            eps = _fields(layer.definition).get("eps")
             yield self.at(
                 layer,
-                f"'{layer.name}': eps {param.get('eps'):g} is silently raised to 1e-5 (version 0.16.1: to 1e-4), so "
-                "results differ from BVLC's. Write 1e-5.",
+                f"'{layer.name}': eps {eps:g} is silently raised to 1e-5 (version 0.16.1: to 1e-4), so results differ "
+                "from BVLC's. Write 1e-5.",
                 "batch_norm_param.eps",
                 fix=fix("safe", "Write 1e-5", put(analysis.file, layer, "batch_norm_param.eps", "1e-5")),
             )

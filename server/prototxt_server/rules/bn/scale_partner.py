@@ -333,6 +333,6 @@ class DoubleAffine(Rule):
                 partner,
                 f"'{node.name}' has gamma and beta of its own in {net.dialect}, so '{partner.name}' scales and "
                 "shifts a second time. Drop the Scale.",
-                related=(related(node, f"'{node.name}' is affine here"),),
+                related=(related(node, f"'{node.name}' scales and shifts already"),),
                 fix=remove(net.file, f"Delete '{partner.name}'", partner),
             )

@@ -178,8 +178,9 @@ class GaussianScale(InitialValueRule):
                 continue
             yield self.at(
                 node,
-                f"'{node.name}': with std {std:g} and {inputs} inputs each value is {gain:.2g} times its input; deep "
-                f"stacks {'vanish' if gain < 1 else 'explode'}. msra would use {math.sqrt(2 / inputs):.2g}.",
+                f"'{node.name}': with std {std:g} and {inputs} inputs the output is about {gain:.2g} times as large as "
+                f"the input; through a deep stack the signal {'vanishes' if gain < 1 else 'explodes'}. msra would use "
+                f"std {math.sqrt(2 / inputs):.2g}.",
                 f"{message(node)}.weight_filler",
                 fix=fill(net, node, "msra"),
             )

@@ -277,8 +277,8 @@ class Nvidia16LrOverridden(Rule):
             yield self.at(
                 node,
                 f"'{node.name}': this Caffe overwrites what the param blocks say: gamma and beta get lr_mult 1 and "
-                "decay_mult 1, so fused ones can neither be frozen nor exempted from decay. Make BatchNorm and Scale two "
-                "layers.",
+                "decay_mult 1, so fused ones can neither be frozen nor exempted from decay. Make BatchNorm and Scale "
+                "two layers.",
                 "param",
                 index=index,
                 fix=self._fix(net, node),

@@ -12,9 +12,10 @@ from prototxt_net.finding import Finding
 from prototxt_server import suppress
 from prototxt_server.advice import advised
 from prototxt_server.analysis import Analysis
-from prototxt_server.engine import DOCS_URL, is_selected
+from prototxt_server.engine import DOCS_URL
 from prototxt_server.linked import DISK
 from prototxt_server.rules.catalogue import load_all, load_dynamic
+from prototxt_server.rules.selection import is_selected
 
 if TYPE_CHECKING:
     from prototxt_gpu_check.client import WorkerClient

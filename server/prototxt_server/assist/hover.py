@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from prototxt_server.analysis import Analysis
-from prototxt_server.assist import describe, locate
+from prototxt_server.assist import describe, locate, parameters
 from prototxt_server.assist.batch import Batch
 from prototxt_server.assist.blobs import use_at
 from prototxt_server.assist.fillers import FILLERS
@@ -39,7 +39,7 @@ def hover(analysis: Analysis, offset: int, batch: Batch | None = None) -> Hover 
         is_layer = len(spot.steps) == 1 and step.field.name in ("layer", "layers")
         if is_layer and spot.layer is not None:
             return Hover(describe.layer(analysis, spot.layer, batch), *name_span)
-        return Hover(describe.field(analysis.file.schema.dialect, step), *name_span)
+        return Hover(_field(analysis, spot, step), *name_span)
     if spot.value is None:
         return None
     span = spot.base + spot.value.start, spot.base + spot.value.end
@@ -55,7 +55,14 @@ def hover(analysis: Analysis, offset: int, batch: Batch | None = None) -> Hover 
         text = describe.enum_value(analysis.file.schema, step.type.type_name, word)
         if text is not None:
             return Hover(text, *span)
-    return Hover(describe.field(analysis.file.schema.dialect, step), *span)
+    return Hover(_field(analysis, spot, step), *span)
+
+
+def _field(analysis: Analysis, spot: locate.Spot, step: locate.Step) -> str:
+    """A field; inside of a `param` block, which blob that block is about goes first."""
+    about = parameters.of_spot(analysis, spot)
+    text = describe.field(analysis.file.schema.dialect, step)
+    return f"{about}\n\n{text}" if about else text
 
 
 def _rule(text: str, offset: int) -> Hover | None:

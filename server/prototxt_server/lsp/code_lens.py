@@ -29,7 +29,7 @@ def code_lens(ls: Server, params: types.CodeLensParams) -> list[types.CodeLens]:
         return []
     where = convert.range_of(document, start, start)
     said = [types.Command("\u25b6 Run one batch", RUN_FORWARD, arguments=[document.uri])]
-    said += [types.Command(line, _SAY) for line in totals(analysis)]
     if document.verdict:
         said.append(types.Command(f"Last batch: {document.verdict}", _SAY))
+    said += [types.Command(line, _SAY) for line in totals(analysis)]
     return [types.CodeLens(where, command) for command in said]

@@ -60,6 +60,38 @@ def test_says(case: str, at_cursor) -> None:
     assert found.start <= offset <= found.end
 
 
+PARAMETERS = {
+    "learned": (
+        "Scale", "para‸m { } ",
+        "Parameter blob 0 of x: **gamma**, shape 3, starts at 1; lr_mult 1, decay_mult 1.",
+    ),
+    "with its rates": (
+        "Scale",
+        "param { } param { lr_mu‸lt: 2 decay_mult: 0 } scale_param { bias_term: true bias_filler { value: 3 } }",
+        "Parameter blob 1 of x: **beta**, shape 3, filled by `constant`; lr_mult 2, decay_mult 0.",
+    ),
+    "a statistic": (
+        "BatchNorm", "param { lr_mult: ‸0 } ",
+        "Parameter blob 0 of x: **mean**, a running statistic, shape 3, starts at 0; lr_mult 0 (this Caffe's own, ",
+    ),
+    "one too many": (
+        "Scale", "param { } par‸am { } ",
+        "Parameter blob 1 of x: there is none, it has 1 parameter blob.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PARAMETERS)
+def test_a_param_block_says_which_blob_it_is_about(case: str, at_cursor) -> None:
+    type_, fields, said = PARAMETERS[case]
+    text = 'input: "d" input_shape { dim: 2 dim: 3 dim: 4 dim: 4 }\n'
+    analysis, offset = at_cursor(f'{text}layer {{ name: "x" type: "{type_}" bottom: "d" top: "x" {fields} }}')
+    found = hover(analysis, offset)
+    assert found is not None
+    assert found.markdown.startswith(said)
+    assert "ParamSpec`" in found.markdown
+
+
 @pytest.mark.parametrize("place", ['layer ‸{ name: "bn1"', "‸# lsp: ignore", "measu‸red"])
 def test_silent(place: str, at_cursor) -> None:
     analysis, offset = at_cursor(NET.replace(place.replace("‸", ""), place))

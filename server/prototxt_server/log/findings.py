@@ -13,7 +13,8 @@ from prototxt_net.finding import Finding, Related
 from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import DOCS_URL, analyze
 from prototxt_server.log.judge import judge
-from prototxt_server.log.knowledge import Knowledge
+from prototxt_server.log.knowledge import Knowledge, by_blobs
+from prototxt_server.log.lines import LAYER_HEAD, text
 from prototxt_server.log.record import Log
 from prototxt_server.log.values import Place
 from prototxt_server.log.verdict import Verdict
@@ -60,6 +61,9 @@ class Report:
 def report(log: Log, name: str, net: Source | None = None, settings: Settings = Settings()) -> Report:  # noqa: B008
     """Judge a log. net: the net that was trained; without it the one that the log prints is used, if it does."""
     who = writer(log)
+    if not who.name:
+        named = LAYER_HEAD.findall(net.text.encode("utf-8", "replace")) if net is not None else []
+        who = by_blobs(log, {text(name): text(type_) for name, type_ in named})
     analysis = None
     if net is not None:
         analysis = _analysed(net, settings._replace(phase="all") if settings.phase == "auto" else settings, who)

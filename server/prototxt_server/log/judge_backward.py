@@ -88,7 +88,7 @@ def _exploding(view: View, kept: Pass, learning: list[tuple[LayerValues, str, Va
         return
     ratio = norms.l2_diff / norms.l2_data if norms is not None and norms.l2_data else 0.0
     largest = max(learning, key=lambda item: item[2].number, default=None)
-    if largest is None or not (ratio > NORM_RATIO or largest[2].number > LARGE):
+    if largest is None or not (ratio > NORM_RATIO or (norms is None and largest[2].number > LARGE)):
         return
     values, index, value = largest
     if view.is_explained(kept, values.name) or not view.first_time("DYN031", ""):

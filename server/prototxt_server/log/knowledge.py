@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 from prototxt_net.net import Node, PhaseNet
@@ -135,6 +136,19 @@ class Knowledge:
     def needs_backward(self, layer: str) -> bool | None:
         """What Caffe said when it built the net, None when the log does not show it."""
         return self.log.needs_backward.get(layer)
+
+
+def by_blobs(log: Log, types: Mapping[str, str]) -> Writer:
+    """Who wrote a log that names no lines: only NVIDIA's BatchNorm has five parameter blobs. types: of the layers."""
+    for kept in log.passes:
+        for values in kept.layers.values():
+            type_ = types.get(values.name) or log.types.get(values.name) or guess(values.name)
+            if type_ == "BatchNorm" and list(values.params) == ["0", "1", "2", "3", "4"]:
+                why = f"'{values.name}' has five parameter blobs, the third is {values.params['2'].number:g}"
+                if values.params["2"].number == 1.0:
+                    return Writer("nvidia-0.16", "NVIDIA Caffe 0.16 or 0.17", why)
+                return Writer("nvidia-0.15", "NVIDIA Caffe 0.15", why)
+    return Writer("", "", "")
 
 
 def guess(layer: str) -> str:

@@ -114,6 +114,8 @@ def _judged(names: list[str], task: Task, jobs: int, keep: bool) -> Iterator[Che
         return
     from concurrent.futures import ProcessPoolExecutor
 
+    # Where processes are spawned anew, a `struct.py` of the folder that is checked must not run in them.
+    os.environ["PYTHONSAFEPATH"] = "1"
     with ProcessPoolExecutor(min(jobs, len(names)), initializer=_leave_interrupts_to_the_parent) as pool:
         try:
             yield from pool.map(partial(judge_apart, task=task), names, chunksize=8)

@@ -86,8 +86,13 @@ def configured(name: str, task: Task) -> tuple[config.Config | None, Settings]:
     return found, found.applied_to(task.settings, path) if found else task.settings
 
 
+def is_kept(name: str, task: Task) -> bool:
+    """Whether the cache may know a file; a pipe can be read only once, and what it says belongs to no name."""
+    return task.cached and os.path.isfile(name)
+
+
 def _from_cache(name: str, task: Task) -> Checked | None:
-    if name == "-":
+    if not is_kept(name, task):
         return None
     _, settings = configured(name, task)
     try:

@@ -6,7 +6,7 @@ import os
 
 from prototxt_server import cache, config, files
 from prototxt_server.analysis import Analysis, Settings, Source
-from prototxt_server.checking import Checked, Task, configured
+from prototxt_server.checking import Checked, Task, configured, is_kept
 from prototxt_server.fixing import fix_all, ignore_all
 from prototxt_server.linked import DISK, Reader, analyze_linked
 from prototxt_server.linked.model import Named
@@ -21,7 +21,7 @@ def judge(name: str, task: Task) -> Checked:
     if found is not None:
         config.require_known_codes(found)
     try:
-        if task.cached and name != "-":
+        if is_kept(name, task):
             return _judged_and_stored(name, files.read_bytes(name), settings)
         text = files.read(name, task.stdin_filename)
     except files.PathError as error:

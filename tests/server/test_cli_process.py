@@ -41,6 +41,29 @@ def test_a_full_disk_is_said() -> None:
     assert (process.returncode, err) == (2, b"lsp: the output cannot be written: No space left on device\n")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="shells of Windows close no output")
+@pytest.mark.parametrize(
+    ("closed", "code", "err"),
+    [(">&-", 2, "lsp: the output cannot be written: it is closed\n"), (">/dev/null 2>&-", 1, "")],
+)
+def test_a_closed_output_is_said(closed: str, code: int, err: str) -> None:
+    line = f"{sys.executable} -m prototxt_server check bn_zero_gamma.prototxt {closed}"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, cwd=EXAMPLES, check=False)
+    assert (done.returncode, done.stderr) == (code, err)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes in folders")
+@pytest.mark.parametrize("more", [(), ("--no-cache",), ("--diff",)])
+def test_a_pipe_is_read_once(more: tuple[str, ...], tmp_path: Path) -> None:
+    pipe = tmp_path / "net.prototxt"
+    os.mkfifo(pipe)
+    process = start("check", "--format", "concise", *more, str(pipe), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe.write_bytes((EXAMPLES / "bn_zero_gamma.prototxt").read_bytes())
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert (b"BN031" in out) != ("--diff" in more)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a child")
 def test_an_interrupt_ends_it_quietly(tmp_path: Path) -> None:
     pipe = tmp_path / "net.prototxt"

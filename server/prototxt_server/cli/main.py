@@ -77,7 +77,8 @@ def group() -> None:
 
 def main() -> None:
     """Entry point. No traceback ever reaches a user; LSP_DEBUG=1 shows it."""
-    _set_up_output()
+    if not _set_up_output():
+        raise SystemExit(2)
     try:
         code = group.main(prog_name="lsp", standalone_mode=False)
         sys.stdout.flush()
@@ -123,11 +124,20 @@ def _failed(error: Exception) -> int:
     return 2
 
 
-def _set_up_output() -> None:
-    """UTF-8 for programs whatever the locale; a terminal that lacks a character gets its escape."""
+def _set_up_output() -> bool:
+    """UTF-8 for programs whatever the locale; a terminal that lacks a character gets its escape.
+
+    False where there is nowhere to write to; that is said where it can be.
+    """
+    if sys.stderr is None:  # `2>&-`
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (for the life of the process)
+    if sys.stdout is None:
+        click.echo("lsp: the output cannot be written: it is closed", err=True)
+        return False
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
+    return True
 
 
 def _drop_output() -> None:

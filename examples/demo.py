@@ -33,6 +33,10 @@ STEPS = [
         "check bn_zero_gamma.prototxt --dialect bvlc",
     ),
     (
+        "Only a training log is left? It says where it went wrong first, and the net says why.",
+        "log bn_zero_gamma.log --net bn_zero_gamma.prototxt",
+    ),
+    (
         "What do other nets of this folder suffer from? README.md tells their stories.",
         "check bn_by_the_blog.prototxt frozen_teacher.prototxt dead_layer.prototxt loss_87.prototxt --statistics",
     ),
@@ -48,7 +52,7 @@ def main() -> int:
     broken = 0
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        for path in HERE.glob("*.prototxt"):
+        for path in (*HERE.glob("*.prototxt"), *HERE.glob("*.log")):
             shutil.copy(path, work)
         shutil.copy(work / "bn_zero_gamma.prototxt", work / "fixed.prototxt")
         for number, (title, arguments) in enumerate(STEPS, 1):
@@ -58,6 +62,7 @@ def main() -> int:
             done = subprocess.run(command, cwd=work, stderr=subprocess.STDOUT, check=False)
             print(f"\n[{time.perf_counter() - start:.1f} s, exit code {done.returncode}]", flush=True)
             broken += done.returncode not in (0, 1)
+    print(f"\n{'=' * 100}\nYour own nets: {Path(sys.executable).parent / 'lsp'} check PATH. In VS Code: make vsix.")
     return 1 if broken else 0
 
 

@@ -158,10 +158,40 @@ def test_the_clean_net(lsp: Lsp, folder: Path) -> None:
         assert lsp(*arguments, "lenet_bn.prototxt", "--fail-on", "hint", "--format", "json", cwd=folder).json == []
 
 
+def shown_by_the_readme() -> list[tuple[list[str], list[str]]]:
+    """(arguments, the parts of the output that are shown) of each command in README.md; `...` stands for the rest."""
+    text = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    block = text[text.index("\n$ lsp ") : text.index("\n```", text.index("\n$ lsp "))]
+    found = []
+    for part in block.split("\n$ lsp ")[1:]:
+        command, _, output = part.partition("\n")
+        found.append(
+            (command.split(), [one_line(piece) for piece in re.split(r"^\.\.\.$", output, flags=re.MULTILINE)])
+        )
+    return found
+
+
+def one_line(output: str) -> str:
+    """Without what differs from run to run or where there is no GPU, and however it is wrapped."""
+    output = re.sub(r"^  note: No usable GPU.*\n", "", output, flags=re.MULTILINE)
+    return " ".join(re.sub(r"\(\d+ ms,", "(N ms,", output).split())
+
+
+@pytest.mark.parametrize(("arguments", "shown"), shown_by_the_readme(), ids=lambda value: str(value[0]))
+def test_the_readme_shows_what_is_printed(lsp: Lsp, folder: Path, arguments: list[str], shown: list[str]) -> None:
+    device = ["--device", "cpu"] if arguments[0] == "forward" else []
+    printed = one_line(lsp(*arguments, *device, cwd=folder).text)
+    at = 0
+    for part in shown:
+        assert part in printed[at:]
+        at = printed.index(part, at) + len(part)
+
+
 def test_the_demo() -> None:
     done = subprocess.run([sys.executable, "demo.py"], cwd=EXAMPLES, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "error[BN031]" in done.stdout
     assert "Fixed 2 findings." in done.stdout
+    assert re.search(r"\$ lsp log .*\n.*NVIDIA Caffe 0\.15", done.stdout)
     before, after = re.findall(r"bnorm1 +BatchNorm +\w+ +\w+ +(\S+)", done.stdout)[:2]
     assert (float(before), float(after) > 0.1) == (0, True)

@@ -60,7 +60,7 @@ class WorkerClient:
         self, command: list[str] | None = None, env: Mapping[str, str] | None = None, quiet: bool = False
     ) -> None:
         self._log = subprocess.DEVNULL if quiet else None
-        self._command = command or [sys.executable, "-m", "prototxt_gpu_check.worker"]
+        self._command = command or [sys.executable, "-P", "-m", "prototxt_gpu_check.worker"]
         self._env = dict(env) if env is not None else None
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: queue.Queue[dict[str, Any] | None] = queue.Queue()

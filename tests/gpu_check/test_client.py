@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -224,3 +225,12 @@ def test_the_worker_ends_with_its_input_and_on_anything_that_is_no_request() -> 
 def test_the_client_needs_neither_numpy_nor_cupy() -> None:
     code = "import sys, prototxt_gpu_check.client; sys.exit(any(m in sys.modules for m in ('numpy', 'cupy', 'lark')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_modules_beside_a_net_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker starts in the folder of whoever asks, which may hold anything."""
+    for name in ("json", "numpy", "prototxt_net"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('this ran')\n")
+    monkeypatch.chdir(tmp_path)
+    with closing(WorkerClient()) as client:
+        assert client.check({"text": NET, "device": "cpu"}).data["status"] == "ok"

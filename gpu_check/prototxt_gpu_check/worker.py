@@ -176,6 +176,8 @@ def read_request(data: dict[str, Any]) -> Any:
             raise Refused(f"{path}: {error.strerror or error}", "file") from None
         except (ValueError, EOFError):
             raise Refused(f"{path} is no .npy file, or not a whole one", "file") from None
+        except MemoryError:
+            raise Refused(f"{path} does not fit into memory, if it holds what its head says", "file") from None
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or not array.size:
             held = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "several arrays"
             raise Refused(f"{path} cannot be used for '{name}': it holds {held}, not one array of numbers", "file")

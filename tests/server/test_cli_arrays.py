@@ -31,6 +31,7 @@ ARRAYS = {
     "nothing": (b"", "x.npy is no .npy file"),
     "junk": (b"hello", "x.npy is no .npy file"),
     "half of it": (stored(a=IMAGES, cut=900), "x.npy is no .npy file, or not a whole one"),
+    "a promise": (stored(a=IMAGES).replace(b"(2, 1, 28, 28)", b"(99999999, 9999999)"), "does not fit into memory"),
     "objects": (stored(a=np.array([{}])), "x.npy is no .npy file"),
     "words": (stored(a=np.array(["a"])), "not one array of numbers"),
     "complex numbers": (stored(a=IMAGES * 1j), "not one array of numbers"),

@@ -66,7 +66,8 @@ def test_an_update_that_replaces_the_weights() -> None:
     (finding,) = (f for f in judged(Solver("solver.prototxt", 50.0)) if f.severity == "warning")
     assert (finding.code, finding.layer) == ("DYN032", "ip")
     assert "rate of solver.prototxt (50)" in finding.message
-    assert "times their size (and 1 more layer by more than 10%): nothing of them is left" in finding.message
+    assert [r.message.split(" by ")[0] for r in finding.related] == ["The weights of 'conv'"]
+    assert "times their size (and of 1 more layer by more than 10%): nothing of them is left" in finding.message
 
 
 def test_an_update_that_rounds_to_nothing() -> None:

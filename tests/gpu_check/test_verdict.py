@@ -187,7 +187,7 @@ CASES = {
         + conv("conv1", "data", "c1", 'type: "gaussian" std: 1e7')
         + layer("s", "Sigmoid", "c1", "s")
         + classifier("s"),
-        {"DYN010": ("warning", "conv1", "Activations grow")},
+        {"DYN010": ("warning", "conv1", "an overflow is near. Its weight_filler is gaussian, std 1e+07.")},
     ),
     "a bias that drowns everything": Case(
         data()
@@ -224,6 +224,24 @@ CASES = {
         + layer("pool", "Pooling", "c1", "pool", "pooling_param { pool: AVE kernel_size: 2 stride: 3 }")
         + classifier("pool"),
         {"DYN001": ("warning", "pool", "the average is 0 / 0")},
+    ),
+    "a window of AVE that ends before it begins": Case(
+        data() + conv("conv1", "data", "c1")
+        + layer("pool", "Pooling", "c1", "pool", "pooling_param { pool: AVE kernel_size: 1 stride: 1000 }")
+        + classifier("pool"),
+        {"DYN005": ("warning", "pool", "'pool' is 0 there, whatever the input")},
+    ),
+    "a ReLU of what another one gave, negated": Case(
+        data() + conv("conv1", "data", "c1") + relu("c1", "relu1")
+        + layer("minus", "Scale", "c1", "m", "scale_param { filler { value: -1 } }") + relu("m", "relu2")
+        + conv("conv2", "m", "c2") + classifier("c2"),
+        {"DYN002": ("warning", "relu2", "'minus' makes them of values that are never negative (its gamma is -1)")},
+    ),
+    "a bias that drowns small data": Case(
+        data() + layer("small", "Power", "data", "small", "power_param { scale: 0.01 }")
+        + layer("ip1", "InnerProduct", "small", "h", "inner_product_param { num_output: 8 "
+        'weight_filler { type: "xavier" } bias_filler { value: -1e5 } }') + relu("h") + classifier("h"),
+        {"DYN002": ("warning", "ip1", "The bias of 'ip1' is -1e+05"), "DYN022|": ("info", "loss", "")},
     ),
     "one layer that shouts": Case(
         data() + conv("conv1", "data", "c1", 'type: "gaussian" std: 100') + layer("s", "Sigmoid", "c1", "s")

@@ -73,7 +73,11 @@ def _zero(view: View, found: BackwardResult) -> Iterator[Finding]:
         else:
             why, severity = _reason(view, at)
             yield view.finding(
-                "DYN028", at, severity, f"No gradient passes '{at.name}'{why}: {names} below {verb} exactly 0."
+                "DYN028",
+                at,
+                severity,
+                f"No gradient passes '{at.name}'{why}: {names} below {verb} exactly 0.",
+                related=[(layer.node, f"'{layer.name}' gets no gradient") for layer in reversed(layers)],
             )
 
 
@@ -301,4 +305,5 @@ def _cut_off(view: View) -> Iterator[Finding]:
         "warning",
         f"'{first.name}' has lr_mult other than 0, but the backward pass never reaches it{more}: {why}. Only weight "
         "decay changes its weights.",
+        related=[(layer.node, f"'{layer.name}' is not reached either") for layer in reversed(idle[:-1])],
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from prototxt_gpu_check.result import LayerResult
 from prototxt_gpu_check.stats import Stats
-from prototxt_gpu_check.verdict.view import MOST_RELATED, View, feeds_weights, param
+from prototxt_gpu_check.verdict.view import FLT_MAX, RELU_FAMILY, View, drowns, feeds_weights, param
 from prototxt_net.finding import Finding, Severity
 from prototxt_net.flow import WEIGHTED
 from prototxt_net.net import Blob, Node
@@ -82,6 +82,7 @@ def _empty_statistics(view: View) -> Iterator[Finding]:
         f"'{first.name}'{others} {each}{verb} by {gain:.3g} (1/sqrt(eps)), because the stored statistics are empty"
         f"{outcome} {advice}",
         "batch_norm_param.use_global_stats",
+        [(layer.node, f"'{layer.name}' multiplies as well") for layer in empty[1:]],
     )
 
 
@@ -109,7 +110,7 @@ def _nonfinite(view: View) -> Iterator[Finding]:
                 layer,
                 "warning",
                 f"NaN or Inf first appears in '{blob.name}' of '{layer.name}' ({_kinds(stats)}), while its inputs and "
-                f"weights are finite. {_nonfinite_cause(view, layer)}{_consequences(view, blob)}",
+                f"weights are finite. {_nonfinite_cause(view, layer)}{_consequences(view, blob)}".rstrip(),
                 related=_carriers(view, blob),
             )
         for top, _ in view.own(layer):
@@ -144,12 +145,13 @@ def _consequences(view: View, blob: Blob) -> str:
     count = len(view.behind(blob, lambda s: s.nonfinite > 0))
     text = f"{count} later layers only carry it on." if count else ""
     if hidden is not None:
-        text += f" From '{hidden}' on it hides: MAX pooling turns NaN into -FLT_MAX, and ReLU that into 0."
+        hides = f"From '{hidden}' on it hides: MAX pooling turns NaN into -FLT_MAX, and ReLU that into 0."
+        text = f"{text} {hides}" if text else hides
     return text
 
 
 def _carriers(view: View, blob: Blob) -> list[tuple[Node, str]]:
-    behind = view.behind(blob, lambda s: s.nonfinite > 0)[:MOST_RELATED]
+    behind = view.behind(blob, lambda s: s.nonfinite > 0)
     return [(node, f"'{node.name}' carries it on") for node in behind]
 
 
@@ -205,22 +207,17 @@ def _growth(view: View) -> Iterator[Finding]:
         if rms is None or largest is None or blob in view.explained or stats.count < _SCALARS or stats.all_zero:
             continue
         if empty_window(view, layer):
-            yield view.finding(
-                "DYN010",
-                layer,
-                "warning",
-                f"The last window of '{layer.name}' lies wholly beyond its input, so '{blob.name}' holds -FLT_MAX "
-                "there. Pad, or change kernel_size and stride.",
-                "pooling_param",
-            )
+            yield _of_empty_window(view, layer, blob, stats)
             view.explain(blob, "warning")
+        elif _dead_by_bias(view, layer, blob, stats):
+            continue  # DYN002 tells of the zeros, and names the bias
         elif rms > GROWTH * data or largest > max(LARGE, LARGE * data):
             yield view.finding(
                 "DYN010",
                 layer,
                 "warning",
                 f"Activations grow {rms / data:.3g} times from the data to '{blob.name}' (up to {largest:.3g}): "
-                "an overflow is near. Check fillers and BatchNorm statistics.",
+                f"an overflow is near.{_start(layer)} Check fillers and BatchNorm statistics.",
             )
             view.explain(blob, "warning")
         elif rms < VANISHED * data and not vanished and not _by_design(view, layer, blob):
@@ -229,9 +226,9 @@ def _growth(view: View) -> Iterator[Finding]:
                 "DYN013",
                 layer,
                 "warning",
-                f"Activations shrink to {rms / data:.3g} of the data at '{blob.name}': the signal vanishes. Use msra "
-                "fillers or BatchNorm.",
-                related=small[:MOST_RELATED],
+                f"Activations shrink to {rms / data:.3g} of the data at '{blob.name}': the signal vanishes."
+                f"{_start(layer)} Use msra fillers or BatchNorm.",
+                related=small,
             )
             view.explain(blob, "warning")
         else:
@@ -243,6 +240,38 @@ def _growth(view: View) -> Iterator[Finding]:
                 small.append((layer.node, f"'{layer.name}' makes it smaller"))
     if not vanished:
         yield from quiet[:1]
+
+
+def _of_empty_window(view: View, layer: LayerResult, blob: Blob, stats: Stats) -> Finding:
+    """MAX leaves what it starts from; AVE adds up nothing, and divides by an area that may be negative but not 0."""
+    where = f"The last window of '{layer.name}' lies wholly beyond its input, so '{blob.name}' "
+    advice = "Pad, or change kernel_size and stride."
+    if stats.maximum == FLT_MAX:
+        return view.finding("DYN010", layer, "warning", f"{where}holds -FLT_MAX there. {advice}", "pooling_param")
+    return view.finding("DYN005", layer, "warning", f"{where}is 0 there, whatever the input. {advice}", "pooling_param")
+
+
+def _dead_by_bias(view: View, layer: LayerResult, blob: Blob, stats: Stats) -> bool:
+    """Its bias alone makes every value negative, and the ReLUs that read it all give 0."""
+    bias = param(layer, "bias", "beta", "shift")
+    if bias is None or not drowns(bias.before, stats) or not blob.readers:
+        return False
+    behind = [view.stats(top) for reader, _ in blob.readers for top in reader.tops]
+    return all(reader.type in RELU_FAMILY for reader, _ in blob.readers) and all(s and s.all_zero for s in behind)
+
+
+def _start(layer: LayerResult) -> str:
+    """What fills the layer's weights, as a sentence; "" where that is no filler of the net."""
+    weight = param(layer, "weight")
+    filler = weight.origin.filler if weight is not None and weight.origin.kind == "filler" else None
+    if filler is None:
+        return ""
+    values = {
+        "constant": f" {filler.value:g}",
+        "uniform": f", {filler.min:g} to {filler.max:g}",
+        "gaussian": f", std {filler.std:g}",
+    }.get(filler.type, "")
+    return f" Its weight_filler is {filler.type}{values}."
 
 
 def _gain(view: View, layer: LayerResult, blob: Blob, stats: Stats) -> Iterator[Finding]:
@@ -267,7 +296,8 @@ def _gain(view: View, layer: LayerResult, blob: Blob, stats: Stats) -> Iterator[
         layer,
         "warning" if loud else "info",
         f"'{layer.name}' alone changes the scale of its input {gain:.3g} times. "
-        + ("Its weights are far too large." if loud else "Its weights are very small."),
+        + ("Its weights are far too large." if loud else "Its weights are very small.")
+        + _start(layer),
         path,
     )
     if loud:

@@ -34,6 +34,7 @@ def findings(view: View) -> Iterator[Finding]:
         f"'{first.name}'{more} lies in a frozen part of the net, but this pass has moved its stored variance (mean "
         f"{before:.4g} before, {after:.4g} after), and its output depends on the rest of the batch."
         + _way_out(view, first),
+        related=[(layer.node, f"'{layer.name}' moves as well") for layer in moving[1:]],
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prototxt_gpu_check.result import LayerResult
-from prototxt_gpu_check.verdict.view import View
+from prototxt_gpu_check.verdict.view import View, places
 from prototxt_net.finding import Finding, Severity
 
 EPS_DECIDES = 1.0
@@ -84,22 +84,14 @@ def findings(view: View) -> Iterator[Finding]:
 def _first(found: list[tuple[LayerResult, Finding]], more: str) -> Iterator[Finding]:
     if not found:
         return
-    first = found[0][1]
-    n = len(found) - 1
+    (_, first), n = found[0], len(found) - 1
     if not n:
         yield first
         return
     words = more.format(n, "" if n == 1 else "s")
-    yield Finding(
-        first.code,
-        first.name,
-        first.severity,
-        f"{first.message} ({words[0].upper()}{words[1:]}.)",
-        first.start,
-        first.end,
-        first.layer,
-        first.phases,
-        first.dialect,
+    yield first._replace(
+        message=f"{first.message} ({words[0].upper()}{words[1:]}.)",
+        related=tuple(places((layer.node, f"'{layer.name}' as well") for layer, _ in found[1:])),
     )
 
 

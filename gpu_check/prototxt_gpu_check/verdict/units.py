@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 
 from prototxt_gpu_check.result import LayerResult
-from prototxt_gpu_check.verdict.view import View, alike, feeds_weights, param
-from prototxt_gpu_check.verdict.zeros import MIN_CHANNEL, RELU_FAMILY
+from prototxt_gpu_check.verdict.view import RELU_FAMILY, View, alike, feeds_weights, param
+from prototxt_gpu_check.verdict.zeros import MIN_CHANNEL
 from prototxt_net.finding import Finding
 from prototxt_net.flow import WEIGHTED, lr
 

@@ -36,8 +36,9 @@ def findings(view: View, found: BackwardResult) -> Iterator[Finding]:
     solver, blobs = changes
     worst = max(blobs, key=lambda change: change.ratio)
     if worst.ratio > LARGE:
-        others = sum(change.ratio > LARGE for change in blobs) - 1
-        more = f" (and {others} more layer{'s' if others > 1 else ''} by more than {LARGE:.0%})" if others else ""
+        others = [change for change in blobs if change.ratio > LARGE and change is not worst]
+        plural = "s" if len(others) > 1 else ""
+        more = f" (and of {len(others)} more layer{plural} by more than {LARGE:.0%})" if others else ""
         outcome = "nothing of them is left" if worst.ratio > HOPELESS else "that undoes their initialisation"
         yield view.finding(
             "DYN032",
@@ -46,6 +47,7 @@ def findings(view: View, found: BackwardResult) -> Iterator[Finding]:
             f"With the rate of {solver.name} ({solver.rate:g}) the first update changes the weights of "
             f"'{worst.layer.name}' by at least {_percent(worst.ratio)}{more}: {outcome}. About 0.1% is healthy. "
             "Lower base_lr, or set clip_gradients.",
+            related=[(x.layer.node, f"The weights of '{x.layer.name}' by {_percent(x.ratio)}") for x in others],
         )
         return
     still = [change for change in blobs if change.most < SMALL]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
+
+import numpy as np
 
 from prototxt_gpu_check.fill import ROUNDING
 from prototxt_gpu_check.result import BlobResult, ForwardResult, LayerResult, ParamResult
@@ -56,6 +59,9 @@ NO_SIGNAL = frozenset(
     {"Silence", "Accuracy", "ArgMax", "Threshold", "PriorBox", "DetectionOutput", "Filter", "ROIPooling", "Parameter"}
 )
 """Layers whose zeros mean nothing."""
+
+RELU_FAMILY = frozenset({"ReLU", "ReLU6", "Clip"})
+FLT_MAX = float(np.finfo(np.float32).max)
 
 MOST_RELATED = 10
 """Places beside a finding, at most."""
@@ -209,7 +215,7 @@ class View:
             layer.name,
             (self.result.phase,),
             self.net.dialect,
-            related=tuple(_places(related)),
+            related=tuple(places(related)),
         )
 
 
@@ -228,8 +234,9 @@ def feeds_weights(blob: Blob) -> bool:
     return False
 
 
-def _places(related: Iterable[tuple[Node, str]]) -> Iterator[Related]:
-    for node, message in related:
+def places(related: Iterable[tuple[Node, str]]) -> Iterator[Related]:
+    """The first layers of what stands beside a finding, each with its words."""
+    for node, message in islice(related, MOST_RELATED):
         start, end = node.layer.at("")
         yield Related(message, start, end)
 
@@ -253,3 +260,9 @@ def trained(view: View, layer: LayerResult) -> list[int]:
 def alike(stats: Stats) -> bool:
     """Whether all values are the same, but for rounding."""
     return (stats.std or 0.0) <= ROUNDING * (stats.rms or 0.0)
+
+
+def drowns(bias: Stats, sum_: Stats) -> bool:
+    """Whether a bias alone decides the sign: the sums lie closer to it than to 0."""
+    mean, spread, center = bias.mean or 0.0, sum_.std or 0.0, sum_.mean or 0.0
+    return mean < 0 and abs(center - mean) < abs(mean) / 2 and spread < abs(mean)

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from prototxt_gpu_check.result import LayerResult
 from prototxt_gpu_check.stats import Stats
-from prototxt_gpu_check.verdict.view import MOST_RELATED, NO_SIGNAL, View, feeds_weights, param
+from prototxt_gpu_check.verdict.view import (
+    FLT_MAX,
+    NO_SIGNAL,
+    RELU_FAMILY,
+    View,
+    drowns,
+    feeds_weights,
+    param,
+    places,
+)
 from prototxt_net.finding import Finding, Severity
 from prototxt_net.net import Blob, Node
 
-RELU_FAMILY = frozenset({"ReLU", "ReLU6", "Clip"})
-FLT_MAX = float(np.finfo(np.float32).max)
 CENTRED_SHARE = 0.05
 """Of channels with mean 0: one that has no positive value has no variance."""
 MIN_CHANNEL = 64
@@ -26,7 +31,7 @@ MIN_CHANNEL = 64
 
 def findings(view: View) -> Iterator[Finding]:
     """Each collapse where it begins, in file order; of dead channels the first layer that has them."""
-    dead: list[Finding] = []
+    dead: list[tuple[LayerResult, Finding]] = []
     for layer in view.layers:
         if layer.node.type in NO_SIGNAL or layer.facts.get("values"):
             continue
@@ -36,11 +41,13 @@ def findings(view: View) -> Iterator[Finding]:
             for blob, _ in view.own(layer):
                 view.explain(blob, found.severity, zero=True)
         elif (more := _dead_channels(view, layer)) is not None:
-            dead.append(more)
+            dead.append((layer, more))
     if dead:
-        first = dead[0]
-        others = f" Dead channels also in {len(dead) - 1} more of the layers." if len(dead) > 1 else ""
-        yield first._replace(message=first.message + others)
+        (_, first), others = dead[0], dead[1:]
+        yield first._replace(
+            message=first.message + (f" Dead channels also in {len(others)} more of the layers." if others else ""),
+            related=tuple(places((layer.node, f"'{layer.name}' has dead channels as well") for layer, _ in others)),
+        )
 
 
 def _collapse(view: View, layer: LayerResult) -> Finding | None:
@@ -115,7 +122,7 @@ def _victims(view: View, blob: Blob) -> str:
 
 def _suffering(view: View, blob: Blob) -> list[tuple[Node, str]]:
     """The first layers that are 0 because of a blob, for the places beside a finding."""
-    behind = view.behind(blob, lambda s: s.all_zero)[:MOST_RELATED]
+    behind = view.behind(blob, lambda s: s.all_zero)
     return [(node, f"'{node.name}' gives zeros because of it") for node in behind]
 
 
@@ -125,7 +132,8 @@ def _cause(
     node = layer.node
     weight = param(layer, "weight")
     source, _ = bottoms[0]
-    head = f"Every element of '{blob.name}' is 0 although '{source.name}' is not: '{layer.name}' blocks the signal. "
+    was = "it was not before" if source.name == blob.name else f"'{source.name}' is not"
+    head = f"Every element of '{blob.name}' is 0 although {was}: '{layer.name}' blocks the signal. "
     tail = _victims(view, blob)
     if weight is not None and weight.before.all_zero:
         return _zero_weights(view, layer, blob, head, tail)
@@ -160,8 +168,8 @@ def _dead_relu(view: View, layer: LayerResult, blob: Blob, head: str, tail: str)
         return view.finding("DYN002", layer, "warning", head + tail, "", suffering)
     source = view.by_node.get(before[0].producer)
     bias = None if source is None else param(source, "bias", "beta", "shift")
-    if source is None or bias is None or not _drowns(bias.before, before[1]):
-        head += "All its inputs are negative (a dead ReLU)."
+    if source is None or bias is None or not drowns(bias.before, before[1]):
+        head += f"All its inputs are negative (a dead ReLU){_turned(view, source)}."
         return view.finding("DYN002", layer, "warning", head + tail, "", suffering)
     path = next((p.filler for p in source.node.setup.params if p.role == bias.role), "")
     message = (
@@ -171,10 +179,14 @@ def _dead_relu(view: View, layer: LayerResult, blob: Blob, head: str, tail: str)
     return view.finding("DYN002", source, "warning", message, path, [(layer.node, "Everything is 0 from here on")])
 
 
-def _drowns(bias: Stats, sum_: Stats) -> bool:
-    """Whether a bias alone decides the sign: the sums lie closer to it than to 0."""
-    mean, spread, center = bias.mean or 0.0, sum_.std or 0.0, sum_.mean or 0.0
-    return mean < 0 and abs(center - mean) < abs(mean) / 2 and spread < abs(mean)
+def _turned(view: View, source: LayerResult | None) -> str:
+    """That a layer makes negative numbers of numbers that are not, as part of a sentence."""
+    before = None if source is None else next(view.bottoms(source), None)
+    if source is None or before is None or before[1].all_zero or before[1].mean != before[1].mean_abs:
+        return ""
+    gamma = param(source, "gamma")
+    why = f" (its gamma is {gamma.before.mean:.3g})" if gamma is not None and not gamma.before.std else ""
+    return f": '{source.name}' makes them of values that are never negative{why}"
 
 
 def _value(node: Node, message: str, field: str) -> float:

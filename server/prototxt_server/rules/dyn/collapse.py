@@ -99,7 +99,8 @@ class OneValuePerChannel(DynamicRule):
 @dynamic
 class InputIndependent(DynamicRule):
     """## What it does
-    Reports the layer from which on every sample of the batch gives the same output although the samples differ.
+    Reports the layer from which on every sample of the batch gives the same output although the samples differ; and
+    windows of average pooling that lie wholly beyond their input, which give 0 whatever the input is.
 
     ## Why is this bad?
     The net ignores its input from there on: it can learn the frequencies of the classes and nothing else.

@@ -89,3 +89,24 @@ def test_where_no_region_is_left_the_layers_behind_are_not_checked() -> None:
         "pool": "its bottom 'rois' was not computed",
     }
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("param_str", "reason"),
+    [
+        (r"'feat_stride': 16 \n'scales': !!python/tuple [1, 2, 3, 4]", ""),
+        (r"'feat_stride': 16", "scores and boxes are not those of 9 anchors"),
+    ],
+)
+def test_the_anchors_are_those_of_param_str(param_str: str, reason: str) -> None:
+    text = f"""input: "data" input_shape {{ dim: 1 dim: 3 dim: 64 dim: 64 }}
+    input: "im_info" input_shape {{ dim: 1 dim: 3 }}
+    layer {{ name: "scores" type: "Convolution" bottom: "data" top: "scores" convolution_param {{ num_output: 24
+      kernel_size: 16 stride: 16 }} }}
+    layer {{ name: "boxes" type: "Convolution" bottom: "data" top: "boxes" convolution_param {{ num_output: 48
+      kernel_size: 16 stride: 16 weight_filler {{ type: "gaussian" std: 0.001 }} }} }}
+    layer {{ name: "proposal" type: "Python" bottom: "scores" bottom: "boxes" bottom: "im_info" top: "rois"
+      python_param {{ module: "rpn.proposal_layer" layer: "ProposalLayer" param_str: "{param_str}" }} }}
+    """
+    result, _ = forward(Request(text, "py-faster-rcnn", device="cpu"))
+    assert result.layers[-1].reason == reason

@@ -147,6 +147,8 @@ def _anchored(s: Step, base: ops.Host, stride: int, width: float, height: float)
     shifted = np.stack([x, y, x, y], axis=-1)[:, :, None, :] + base
     moves = deltas.reshape(-1, 4, rows, columns).transpose(2, 3, 0, 1).reshape(-1, 4)
     score = scores[0, scores.shape[1] // 2 :].transpose(1, 2, 0).reshape(-1)
+    if not len(score) == len(moves) == len(shifted.reshape(-1, 4)):
+        raise NotImplementedError(f"scores and boxes are not those of {len(base)} anchors")
     return bx.moved(shifted.reshape(-1, 4), moves, width, height), score.copy()
 
 
@@ -184,7 +186,7 @@ def _yaml_line(text: str) -> dict[str, list[float]]:
     for line in text.splitlines():
         name, _, value = line.partition(":")
         try:
-            number = ast.literal_eval(value.strip())
+            number = ast.literal_eval(value.replace("!!python/tuple", "").strip())
         except (ValueError, SyntaxError):
             continue
         numbers = number if isinstance(number, list | tuple) else [number]

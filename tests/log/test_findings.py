@@ -230,6 +230,34 @@ def test_losses_that_are_none_of_these(judged: Judge, values: list[float]) -> No
     assert found(judged(text(*(loss(20 * i, value) for i, value in enumerate(values))))) == []
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([2.3, 4.5, 60, 5e3, 9e7], "rose from 2.3 to 9e+07 by iteration 80"),
+        ([0.01, 3.0, 2e4], "rose from 0.01 to 2e+04"),
+        ([0.0] * 12, "is 0 in all 12 reports"),
+    ],
+)
+def test_losses_that_teach_nothing(judged: Judge, values: list[float], said: str) -> None:
+    (verdict,) = judged(text(*(loss(20 * i, value) for i, value in enumerate(values)))).verdicts
+    assert (verdict.code, verdict.severity) == ("DYN024", "warning")
+    assert said in verdict.message
+
+
+@pytest.mark.parametrize("values", [[2.3, 900.0, 1.2, 0.8], [2.3, 0.1, 0.0, 0.0], [5e5, 4e5, 6e5], [0.0, 0.0]])
+def test_losses_that_only_look_odd(judged: Judge, values: list[float]) -> None:
+    assert found(judged(text(*(loss(20 * i, value) for i, value in enumerate(values))))) == []
+
+
+def test_an_accuracy_of_one_in_k_tells_k(judged: Judge) -> None:
+    log = text(
+        *(part for i in range(12) for part in (test_pass(20 * i, accuracy=0.001 + i / 1e5, loss=6.907 + i / 999),))
+    )
+    assert found(judged(log)) == [("DYN022", "warning", None)]
+    learning = text(*(test_pass(20 * i, accuracy=0.001 + i / 50, loss=6.907 - i / 9) for i in range(12)))
+    assert found(judged(learning)) == []
+
+
 def test_a_rise_is_told(judged: Judge) -> None:
     (verdict,) = judged(text(*(loss(20 * i, value, 0.5) for i, value in enumerate([2.3, 4.5, 60, "nan"])))).verdicts
     assert "NaN from iteration 60 on" in verdict.message
@@ -270,7 +298,7 @@ def test_a_loss_that_moves_although_the_rate_is_0(judged: Judge) -> None:
     log = text(net, *(part for i in range(3) for part in (test_pass(10 * i, loss=1 + i / 9), loss(10 * i, 0.7, 0.0))))
     (verdict,) = judged(log).verdicts
     assert (verdict.code, verdict.layer) == ("DYN017", "bn1")
-    assert "went from 1 to 1.222" in verdict.message
+    assert "'loss' moves between 1.11111 and 1.22222 after iteration 0" in verdict.message
 
 
 def test_debug_info_without_display(judged: Judge) -> None:

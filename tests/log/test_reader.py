@@ -163,11 +163,26 @@ def test_a_test_between_iterations_is_told_apart() -> None:
         "Iteration 20, loss = 5.5",
         "Iteration 20 (9.51 iter/s, 2.1s/20 iters), loss = 5.5",
         "Iteration 20 (9.51 iter/s, 2.1s/20 iter), 0.1/12.5ep, loss = 5.5",
+        "    [0.0.1] Iteration 20 (0.41 s), 0.1/12.5ep, loss = 5.5",
         "Iteration 20 (-1.4013e-45 iter/s, 0s/1 iters), loss = 5.5I0804 10:22:42.1 8318 solver.cpp:258]",
     ],
 )
 def test_the_line_of_an_iteration(line: str) -> None:
     assert read_text(line + "\n").loss.points == [(20, 5.5)]
+
+
+def test_the_lines_of_nvidia_017() -> None:
+    log = read_text(
+        "I1 1 solver.cpp:494] Iteration 20, Testing net (#0)\n"
+        "I1 1 solver.cpp:581]     Test net output #0: top-1 = 0.7\n"
+        "I1 1 solver.cpp:712] Test net output mAP #0: detection_eval = 0.61\n"
+        "I1 1 sgd_solver.cpp:180] [0.0.1] Iteration 20, lr = 0.05, m = 0.9, lrm = 0.5, wd = 0.0001, gs = 1\n"
+    )
+    assert {name: track.points for name, track in log.test.items()} == {
+        "top-1": [(20, 0.7)],
+        "detection_eval": [(20, 0.61)],
+    }
+    assert log.lr.points == [(20, 0.05)]
 
 
 def test_places_are_rows_and_columns_in_code_points() -> None:

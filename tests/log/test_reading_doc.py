@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from prototxt_server.log.judge_outputs import FLOOR, HALF_FLOOR, OTHER_FLOOR
+from prototxt_server.log.judge_losses import FLOOR, HALF_FLOOR, OTHER_FLOOR
 from prototxt_server.log.knowledge import batch_norm_roles
 from prototxt_server.log.versions import VERSIONS
 from prototxt_server.rules.catalogue import load_all, load_dynamic

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+_OPERATOR = re.compile(r"\s*(==|>=|<=|!=|%|(?<!-)>(?!=)|<(?!=))\s*")
+
 
 @dataclass(slots=True, frozen=True)
 class Check:
@@ -24,7 +26,7 @@ class Check:
 
 
 def _check(pattern: str, rules: str, says: str, early: bool = False) -> Check:
-    return Check(re.compile(pattern), tuple(rules.split()), says, early)
+    return Check(re.compile(pattern, re.IGNORECASE), tuple(rules.split()), says, early)
 
 
 CHECKS = (
@@ -107,9 +109,9 @@ CHECKS = (
            "SHP008 BN036 BN037", "See the pooling parameters and the number of axes."),
     _check(r"kernel_size|[Ff]ilter dimensions|kernel_shape_data", "SHP003", "A convolution takes one way to say it."),
     _check(r"[Ss]tride|dilation_data|\bpad(?:_data)?\b", "SHP004", "Once, or once per spatial dimension."),
-    _check(r"group_ == 0|multiples of group", "SHP006", "Channels in and out must be multiples of `group`."),
+    _check(r"group_\)? == \(?0|multiples of group", "SHP006", "Channels in and out must be multiples of `group`."),
     _check(r"num_output_? > 0", "SHP005", "num_output is missing or 0."),
-    _check(r"shape\[i\] >= 0|blob size exceeds INT_MAX|^Check failed: data_\s*$|height_out_ > 0|input_shape.*> 0",
+    _check(r"\(?shape\[i\]\)? >= \(?0|blob size exceeds INT_MAX|^Check failed: data_\s*$|height_out_ > 0|_shape.*> 0",
            "SHP007 SHP023 SHP010", "The blob shrinks to nothing, or is larger than Caffe can count."),
     _check(r"axis_index (?:<|>=)", "SHP008 LOS010 BN037 SHP024 SHP019", "An axis that the blob does not have."),
     _check(r"same shape, except at concat_axis|concat_dim", "SHP012", "Compare the bottoms."),
@@ -215,6 +217,12 @@ CHECKS = (
         "DAT013 SOL020 SOL017",
         "A file is missing. Paths count from the folder in which caffe was started.",
     ),
+    _check(
+        r"std::equal\(top_shape",
+        "",
+        "An image of the data has another size, or another number of channels, than the net's input: resize_param, "
+        "force_color or force_gray in the transform_param make them alike.",
+    ),
     _check(r"File is empty|lines_\.empty|Could not load", "DAT013", "The list names no image that can be read."),
     _check(r"status == 0|mdb_status", "DAT013", "The database cannot be read."),
     _check(
@@ -241,8 +249,9 @@ CHECKS = (
 
 def meaning(message: str) -> tuple[Check, re.Match[str]] | None:
     """What a message means; None for one that is not known here."""
+    spaced = _OPERATOR.sub(r" \1 ", message)  # people retype what their screen shows
     for check in CHECKS:
-        found = check.pattern.search(message)
+        found = check.pattern.search(message) or check.pattern.search(spaced)
         if found is not None:
             return check, found
     return None

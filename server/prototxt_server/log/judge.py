@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prototxt_server.log import judge_abort, judge_backward, judge_forward, judge_outputs, judge_run
+from prototxt_server.log import judge_abort, judge_backward, judge_forward, judge_losses, judge_outputs, judge_run
 from prototxt_server.log.knowledge import Knowledge
 from prototxt_server.log.record import Log
 from prototxt_server.log.verdict import Verdict
@@ -19,6 +19,7 @@ def judge(log: Log, known: Knowledge) -> list[Verdict]:
         *judge_abort.findings(view),
         *judge_forward.findings(view),
         *judge_backward.findings(view),
+        *judge_losses.findings(view),
         *judge_outputs.findings(view),
     ]
     order = {id(verdict): i for i, verdict in enumerate(found)}

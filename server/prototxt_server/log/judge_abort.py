@@ -102,6 +102,8 @@ def _where(
         chosen = [f for f in refusals if f.layer == layer] or [f for f in spoken if f.layer == layer]
     else:
         chosen = [f for f in spoken if f.caffe_aborts] or spoken
+        if abort.type:
+            chosen = [f for f in chosen if f.layer is None or view.known.type(f.layer) == abort.type] or chosen
     if not chosen:
         return (), None
     chosen.sort(key=lambda f: (not f.code.startswith(check.rules), _other_phase(f, abort), f.start))
@@ -140,7 +142,8 @@ def _what(abort: Abort, said: Said | None, layer: str | None) -> str:
         return f"Caffe aborted while it set up layer '{layer}'{phase}:"
     if layer is not None:
         return f"Caffe aborted over layer '{layer}':"
-    return "Caffe aborted while it ran:" if abort.made else "Caffe aborted:"
+    where = f" in a layer of type {abort.type} ({abort.method})" if abort.type and layer is None else ""
+    return f"Caffe aborted while it ran{where}:" if abort.made else f"Caffe aborted{where}:"
 
 
 def _words(abort: Abort, said: Said | None) -> str:

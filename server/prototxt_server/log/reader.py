@@ -294,6 +294,9 @@ class Scanner:
     def _on_check(self, block: bytes, found: re.Match[bytes]) -> None:
         self._stops.at(found[0], self._words(found.start(), found[0]))
 
+    def _on_frame(self, block: bytes, found: re.Match[bytes]) -> None:
+        self._stops.frame(found[1], found[2])
+
     def _on_signal(self, block: bytes, found: re.Match[bytes]) -> None:
         self._stops.at(found[1], self._piece.place(*found.span(1)))
 

@@ -71,7 +71,8 @@ class Abort:
     """Where Caffe stopped. layer: the one it was making, "" when it was making none. source: file:line of Caffe.
 
     made: whether the net stood already, so that it stopped while it ran. phase: of the net it was making or running.
-    parser: what protobuf had printed before. start: how many solvers had been set up in the log by then.
+    parser: what protobuf had printed before. start: how many solvers had been set up in the log by then. type, method:
+    of the innermost layer in the stack trace.
     """
 
     message: str
@@ -82,6 +83,8 @@ class Abort:
     phase: PassPhase = ""
     parser: tuple[Said, ...] = ()
     start: int = 0
+    type: str = ""
+    method: str = ""
 
 
 @dataclass(slots=True)

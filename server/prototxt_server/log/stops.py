@@ -11,6 +11,8 @@ from prototxt_server.log.values import PassPhase, Place
 LONGEST = 600
 """Characters of a message that are kept: one lists all layer types of the build."""
 SAID = 8
+_FAMILIES = ("CuDNN", "MKLDNN", "MKL", "BasePrefetching", "Base")
+_PHASES: dict[bytes, PassPhase] = {b"InitTrainNet": "TRAIN", b"InitTestNets": "TEST"}
 
 
 class Stops:
@@ -32,6 +34,22 @@ class Stops:
     def making(self, phase: PassPhase) -> None:
         """A net of that phase begins."""
         self.layer, self.made, self._phase = "", False, phase
+
+    def frame(self, type_: bytes | None, method: bytes) -> None:
+        """A line of the stack trace; the innermost comes first."""
+        abort = self._recorder.log.abort
+        if abort is None:
+            return
+        if type_ is not None and not abort.method:
+            # classes of an engine or of a family: CuDNNConvolutionLayer, BaseConvolutionLayer, BasePrefetchingDataLayer
+            name = lines.text(type_)
+            for prefix in _FAMILIES:
+                name = name.removeprefix(prefix)
+            abort.type, abort.method = name, lines.text(method)
+        if method in _PHASES and not abort.phase:
+            abort.phase = _PHASES[method]
+        if method in (b"Step", b"ForwardFromTo", b"BackwardFromTo"):
+            abort.made = True
 
     def at(self, message: bytes, place: Place, source: bytes = b"") -> None:
         """Caffe stops here. What a program says after its first such line only repeats it."""

@@ -75,7 +75,11 @@ class _Recorded:
 
 @dataclass(slots=True)
 class Pass:
-    """A pass over `plan.net`; `run` may be called once. `arrays` holds the blob versions of Options.keep afterwards."""
+    """A pass over `plan.net`; `run` may be called once.
+
+    Afterwards `arrays` holds the blob versions of Options.keep, `updates` the running statistics that layers moved, by
+    (node, parameter index).
+    """
 
     plan: Plan
     backend: Backend
@@ -85,6 +89,7 @@ class Pass:
     progress: Progress | None = None
     cancelled: Callable[[], bool] | None = None
     arrays: dict[Blob, Array] = field(default_factory=dict)
+    updates: dict[tuple[Node, int], Array] = field(default_factory=dict)
     backprop: Backprop | None = None
     _recorder: Recorder = field(init=False)
     _store: Store = field(init=False)
@@ -200,6 +205,8 @@ class Pass:
             self._take(record, node, index, name, top)
         for index, param in enumerate(params):
             new = step.updates.get(index)
+            if new is not None:
+                self.updates[node, index] = new.reshape(param.shape)
             after = None if new is None else self._recorder.record(_one_row(new))
             role = node.setup.params[index].role
             record.params.append((role, tuple(param.shape), origins[index], before[index], after))

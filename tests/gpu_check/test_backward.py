@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from golden_nets import Golden, paths
-from test_golden import WHOLE_NET, one_pass
+from golden_nets import Golden, with_gradients
+from test_golden import WHOLE_NET
 from test_golden import error as finite_error
 
 from prototxt_gpu_check import debug_info
@@ -18,16 +18,10 @@ from prototxt_gpu_check.run import Pass
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 
 
-def _with_gradients(path: Path) -> bool:
-    with np.load(path.with_suffix(".npz")) as file:
-        return any(key.startswith("bottomdiff/") for key in file.files)
-
-
-OWN_WAYS = {"pvanet-roi_pooling": "its CPU backward is empty; here the gradient is what the GPU computes"}
 ROUNDING = {"ssd-normalize": 1e-5}
 """Nets with a gradient that is nothing but rounding, and how far apart that may be."""
 
-NETS = [pytest.param(p, id=p.stem) for p in paths(SHARED) if _with_gradients(p) and p.stem not in OWN_WAYS] or [
+NETS = [pytest.param(p, id=p.stem) for p in with_gradients(SHARED)] or [
     pytest.param(None, marks=pytest.mark.skip("../shared is not here"))
 ]
 
@@ -78,7 +72,7 @@ def compared(golden: Golden, run: Pass) -> int:
 
 @pytest.mark.parametrize("path", NETS)
 def test_debug_info_lines_are_caffes(path: Path) -> None:
-    golden = one_pass(Golden(path))
+    golden = Golden(path)
     _, result = golden.run(Backend(), backward=True)
     assert result.backward is not None
     ours, caffe = list(debug_info.backward_lines(result.backward)), golden.record["debug_info"]["backward"]

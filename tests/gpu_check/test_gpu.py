@@ -15,6 +15,7 @@ import pytest
 from golden_nets import Golden, paths
 from test_backward import NETS as WITH_GRADIENTS
 from test_backward import compared
+from test_golden import agree
 from test_verdict import CASES, Case
 
 from prototxt_gpu_check import fill
@@ -49,17 +50,7 @@ def gpu() -> CupyBackend:
 def test_every_top_agrees_with_caffe(path: Path | None, gpu: CupyBackend) -> None:
     if path is None:
         pytest.skip("../shared is not here")
-    golden = Golden(path)
-    run, result = golden.run(gpu)
-    assert [layer.reason for layer in result.layers if not layer.checked] == []
-    index = golden.index_of(run.net.nodes)
-    for node in run.net.nodes:
-        for blob in node.tops if node.position in index else ():
-            caffe = golden.top(index[node.position], node.name, blob.name)
-            if caffe is not None and caffe.size:
-                ours = gpu.to_host(run.arrays[blob])
-                difference = float(np.abs(ours.reshape(caffe.shape).astype(np.float64) - caffe).max())
-                assert difference <= 1e-4 * max(1.0, float(np.abs(caffe).max())), (node.name, blob.name)
+    agree(Golden(path), gpu)
 
 
 @pytest.mark.parametrize("path", WITH_GRADIENTS)

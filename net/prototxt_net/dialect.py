@@ -156,7 +156,10 @@ def detect(tree: Tree, kind: FileKind) -> Verdict:
         for dialect in _having(item):
             votes[dialect] += 1
     rank = {dialect: place for place, dialect in enumerate(_preference(tree))}
-    ranked = sorted(votes, key=lambda d: (-votes[d], rank[d]))[:_CANDIDATES]
+    # A dialect without the blocks of this file meets one obstacle a block, and none of those inside, which are more.
+    blocks = {field.name for _, field in tree.fields()} & {"layer", "layers"} if kind == "net" else set()
+    able = [d for d in votes if blocks <= load.schema(d).messages["NetParameter"].fields.keys()]
+    ranked = sorted(able, key=lambda d: (-votes[d], rank[d]))[:_CANDIDATES]
     best, fewest = "bvlc", len(missing)
     for dialect in ranked:
         if doubtful and _count(broken, dialect, kind, 1):

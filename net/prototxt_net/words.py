@@ -23,6 +23,8 @@ _SAID_ELSEWHERE = {
     "`round_mode: FLOOR`. Nets of soeaver/caffe-model write it."
 }
 """What a field of a fork means to the others, where these can say the same."""
+OF_V1 = {"blobs_lr": "lr_mult", "weight_decay": "decay_mult"}
+"""Fields of a V1 layer whose values stand in `param` blocks today."""
 
 
 def explain(problem: Problem, schema: Schema) -> Problem:
@@ -75,7 +77,9 @@ def _about_field(dialect: str, message: str, field: str) -> tuple[str, dict[str,
     elsewhere = tuple(d for d in load.dialects_with_field(message, field) if d != dialect)
     owners = load.messages_with_field(dialect, field)
     text = f"`{message}` has no field `{field}` in {dialect}; Caffe refuses the file."
-    if elsewhere:
+    if message == "LayerParameter" and field in OF_V1:
+        text += f" It belongs to the old `layers` form: write `param {{ {OF_V1[field]}: ... }}`, one for each blob."
+    elif elsewhere:
         text += f" It is a field of {_list(elsewhere)}: choose that dialect, or delete it."
         text += _SAID_ELSEWHERE.get((message, field), "")
     elif near:

@@ -10,13 +10,12 @@ from prototxt_grammar.edits import Edit, field_removal, indent_of, newline_of
 from prototxt_grammar.tree import Field, Message
 from prototxt_net.finding import Fix, Problem
 from prototxt_net.net import Node
+from prototxt_net.words import OF_V1
 from prototxt_server.rules.base import Example, ProblemRule, rule
 from prototxt_server.rules.example_nets import CONV, IMAGE
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
-
-_V1_LISTS = ("blobs_lr", "weight_decay")
 
 
 def _rename(problem: Problem, new: object, quote: str = "") -> Fix | None:
@@ -109,13 +108,13 @@ layer {
 
     def takes(self, analysis: Analysis, problem: Problem) -> bool:
         """Only these two fields of a V2 layer."""
-        return problem.data.get("message") == "LayerParameter" and problem.data.get("field") in _V1_LISTS
+        return problem.data.get("message") == "LayerParameter" and problem.data.get("field") in OF_V1
 
     def fix(self, analysis: Analysis, node: Node | None, problem: Problem) -> Fix | None:
         """One fix for the layer, offered at its first such field."""
         for base, block in analysis.tree.fields():
             if base + block.start <= problem.start < base + block.end and isinstance(block.value, Message):
-                fields = [field for field in block.value.fields if field.name in _V1_LISTS]
+                fields = [field for field in block.value.fields if field.name in OF_V1]
                 if not fields or base + fields[0].start != problem.start:
                     return None
                 return self._to_params(analysis.tree.text, base, fields)
@@ -124,15 +123,11 @@ layer {
     def _to_params(self, text: str, base: int, fields: list[Field]) -> Fix | None:
         values = {
             name: [text[base + f.value.start : base + f.value.end] for f in fields if f.name == name and f.value]
-            for name in _V1_LISTS
+            for name in OF_V1
         }
         blocks = []
         for index in range(max(len(found) for found in values.values())):
-            parts = [
-                f"{new}: {values[old][index]}"
-                for old, new in zip(_V1_LISTS, ("lr_mult", "decay_mult"), strict=True)
-                if index < len(values[old])
-            ]
+            parts = [f"{new}: {values[old][index]}" for old, new in OF_V1.items() if index < len(values[old])]
             blocks.append("param { " + " ".join(parts) + " }")
         first = fields[0]
         pad = newline_of(text) + indent_of(text, base + first.start)

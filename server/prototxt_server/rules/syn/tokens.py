@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from prototxt_grammar.characters import INVISIBLE, LOOKALIKES
@@ -15,6 +16,7 @@ from prototxt_server.rules.syn.base import SyntaxRule
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
 
+_PLUS = re.compile(r"\+[0-9.]")
 _RELU = 'layer { name: "relu" type: "ReLU" bottom: "data" top: "relu" }\n'
 
 
@@ -30,12 +32,13 @@ class ParseError(SyntaxRule):
     Caffe stops at the first such token and refuses the file; what comes after it is not read at all.
 
     ## Fix safety
-    There is no automatic fix.
+    Safe for a `+` before a number, which is deleted; there is no other automatic fix.
     """
 
     code = "SYN001"
     name = "parse-error"
     severity = "error"
+    fix_safety = "safe"
     kinds = frozenset(
         {"unexpected", "missing-open", "missing-value", "lone-key", "bad-escape", "bad-number", "bad-char"}
     )
@@ -43,6 +46,10 @@ class ParseError(SyntaxRule):
     BAD = (
         Example(IMAGE + _RELU.replace('top: "relu"', 'top: "relu";;')),
         Example(IMAGE + _RELU.replace('top: "relu"', "top:")),
+        Example(
+            IMAGE + _RELU.replace(" }", " relu_param { negative_slope: +0.1 } }"),
+            fixed=IMAGE + _RELU.replace(" }", " relu_param { negative_slope: 0.1 } }"),
+        ),
     )
 
     def takes(self, problem: SyntaxProblem, text: str) -> bool:
@@ -60,6 +67,13 @@ class ParseError(SyntaxRule):
         wanted = f"expected {problem.expected}, " if problem.expected else ""
         found = f"found `{problem.found or text}`" if (problem.found or text).strip() else "the text ends"
         return f"{wanted}{found}: Caffe stops reading the file here and reports only this first error. Correct it."
+
+    def cure(self, analysis: Analysis, problem: SyntaxProblem, base: int) -> Fix | None:
+        """A number takes no plus."""
+        start = base + problem.start
+        if problem.kind != "bad-number" or not _PLUS.match(analysis.tree.text, start, base + problem.end):
+            return None
+        return Fix("safe", "Delete the plus", (Edit(start, start + 1, ""),))
 
 
 @rule

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from golden_nets import RANDOM, Golden, paths, recorded, with_gradients
+from golden_nets import NOT_RUN, RANDOM, Golden, paths, recorded, with_gradients
 
 from prototxt_gpu_check import debug_info
 from prototxt_gpu_check.backend import Array, Backend
@@ -75,6 +76,31 @@ def test_no_recorded_tensor_is_left_out(shared: Path) -> None:
     }
     assert len(found) >= 160
     assert compared > 3000
+
+
+SOURCES_AND_SINKS = frozenset(
+    {
+        "Data", "DummyData", "HDF5Data", "HDF5Output", "ImageData", "Input", "MemoryData", "Silence", "WindowData",
+    }
+)  # fmt: skip
+"""Types without a computed top: see test_data, test_fill."""
+
+WITHOUT_BACKWARD = frozenset({"Accuracy", "ArgMax", "Threshold"})
+
+
+def test_every_layer_type_of_bvlc_is_compared_forward_and_backward(shared: Path) -> None:
+    types = json.loads((shared / "facts" / "layers.json").read_text())["registered_types_by_dialect"]["bvlc"]
+    seen: dict[str, set[str]] = {"top": set(), "diff": set()}
+    for path in paths(shared):
+        golden = Golden(path)
+        type_of = {layer["name"]: layer["type"] for layer in golden.record["layers"]}
+        if golden.record.get("dialect", "bvlc") == "bvlc":
+            seen["top"] |= {type_of[key.split("/")[2]] for key in golden.compared("top/")}
+            seen["diff"] |= {type_of[key.split("/")[2]] for key in golden.compared("bottomdiff/")}
+            seen["diff"] |= {type_of[key.split("/")[1]] for key in golden.compared("paramdiff/")}
+    computing = set(types) - SOURCES_AND_SINKS - NOT_RUN
+    assert computing - seen["top"] == set()
+    assert computing - WITHOUT_BACKWARD - seen["diff"] == set()
 
 
 def test_a_layer_that_is_not_run_leaves_the_rest(shared: Path) -> None:

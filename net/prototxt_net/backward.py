@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from prototxt_net.batchnorm import norm_family
-from prototxt_net.flow import is_loss, loss_weights
+from prototxt_net.flow import carries_loss, is_loss, loss_weights
 from prototxt_net.layers.base import entry_of
 from prototxt_net.net import Blob, Node, PhaseNet
 
@@ -154,9 +154,10 @@ def _backwards(net: PhaseNet, out: Backward) -> None:
 
 
 def _automatic_loss(node: Node, dialect: str) -> bool:
-    """A loss layer without a top gets an automatic one, with weight 1."""
-    entry = entry_of(node.layer.definition.type, dialect)
-    return entry is not None and entry.loss and entry.auto_top
+    """A loss layer without a top gets an automatic one, with weight 1 where none is written."""
+    definition = node.layer.definition
+    entry = entry_of(definition.type, dialect)
+    return entry is not None and entry.loss and entry.auto_top and carries_loss(definition, dialect)
 
 
 def _drop_bottoms(node: Node, out: Backward) -> None:

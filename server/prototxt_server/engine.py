@@ -125,9 +125,9 @@ def build(file: NetFile, settings: Settings) -> list[PhaseNet]:
     nets: list[PhaseNet] = []
     kept: list[list[Layer]] = []
     for phase in phases:
-        state = State(phase, settings.level, stages)
-        if settings.phase in ("auto", "all"):
-            state = merged_state(file, state)
+        state = merged_state(file, State(phase, settings.level, stages))
+        if settings.phase not in ("auto", "all"):  # as the Net of `caffe test` and pycaffe: what is asked for wins
+            state = state._replace(phase=phase, level=settings.level or state.level)
         layers = filtered(file, state)
         twin = next((net for net, same in zip(nets, kept, strict=True) if same == layers), None)
         if twin is not None:  # no rule tells the phases apart: one graph serves both

@@ -44,6 +44,12 @@ CASES = {
     ),
     "no loss, no gradient": (ip("a", "x") + ip("b", "x") + loss("l", "b"), "b l", ""),
     "a loss of weight 0 is none": (ip("a", "x") + loss("l", "a", "loss_weight: 0"), "", ""),
+    "nor is one without a top": (
+        ip("a", "x") + loss("l", "a", "loss_weight: 0").replace('top: "l"', ""),
+        "",
+        "",
+    ),
+    "a loss without a top": (ip("a", "x") + loss("l", "a").replace('top: "l"', ""), "a l", ""),
     "unlisted statistics count as lr_mult 1": (
         ip("a", "x", FROZEN) + BN.format("") + ip("b", "bn") + loss("l", "b"),
         "bn b l",

@@ -44,6 +44,16 @@ CASES = {
         + layer("x", "TanH", "a", "x", "include { phase: TEST }"),
         [],
     ),
+    "too few loss_weights": (layer("s", "Split", "a", "x y", "loss_weight: 1"), ["NET017"]),
+    "a Split behind a weighted top takes the weights away before they are counted": (
+        layer("s", "Split", "a", "x y", "loss_weight: 1") + layer("z", "TanH", "x", "z"),
+        [],
+    ),
+    "a Split behind a top of weight 0 does not": (
+        layer("s", "Split", "a", "x y", "loss_weight: 0") + layer("z", "TanH", "x", "z"),
+        ["NET017"],
+    ),
+    "a loss without a top has one all the same": (layer("l", "EuclideanLoss", "a a", "", "loss_weight: 2"), []),
     "both kinds of rule": (
         layer("x", "Sigmoid", "a", "x", "include { phase: TRAIN } exclude { phase: TEST }"),
         ["NET001"],

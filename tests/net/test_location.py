@@ -102,7 +102,7 @@ def stands_at(text: str, finding: Finding, line: int) -> bool:
 
 def test_planted_faults(shared: Path) -> None:
     aborts = [*mutants(shared), *one_fault(shared)]
-    assert len(aborts) == 272 + 134
+    assert len(aborts) == 272 + 138
     assert [abort.name for abort in aborts if not located(abort)] == []
 
 

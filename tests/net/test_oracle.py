@@ -158,8 +158,6 @@ def test_mutants(shared: Path, net) -> None:
 
 # What the records say about the machine they were made on, not about the net.
 NOT_ABOUT_THE_NET = {
-    "data_b0": "the database does not exist",
-    "data_noparam": "the database does not exist",
     "hdf5": "the list does not exist",
     "imagedata": "the list does not exist",
     "engine_cudnn": "a build without cuDNN",

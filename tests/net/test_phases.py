@@ -7,6 +7,8 @@ import pytest
 from prototxt_grammar import parse
 from prototxt_net.phases import State, active_phases, filtered, merged_state
 from prototxt_net.read import read
+from prototxt_server.analysis import Settings, Source
+from prototxt_server.engine import analyze
 
 RULES = {
     "": (True, True),
@@ -58,3 +60,12 @@ ACTIVE = {
 def test_active_phases(case: str) -> None:
     text, phases = ACTIVE[case]
     assert active_phases(read(parse(text), "bvlc"), 0, frozenset()) == phases
+
+
+@pytest.mark.parametrize("phase", ["auto", "TRAIN"])
+def test_a_named_phase_leaves_the_files_level_and_stages(phase: str) -> None:
+    head = 'state { phase: TEST level: 2 stage: "b" }\n'
+    data = 'layer { name: "d" type: "Input" top: "data" include { min_level: 2 stage: "b" } }\n'
+    net = analyze(Source(head + data + RELU % ""), Settings(phase=phase)).nets[0]
+    assert [node.name for node in net.nodes] == ["d", "r"]
+    assert net.phase == ("TEST" if phase == "auto" else "TRAIN")

@@ -7,7 +7,7 @@ import pytest
 from prototxt_server.analysis import Settings, Source
 from prototxt_server.engine import analyze
 
-DATA = 'layer { name: "data" type: "Data" top: "data" top: "label" data_param { batch_size: 4 %s } }\n'
+DATA = 'layer { name: "data" type: "Data" top: "data" top: "label" data_param { source: "s" batch_size: 4 %s } }\n'
 DUMMY = (
     'layer { name: "data" type: "DummyData" top: "data" dummy_data_param { shape { dim: 4 dim: 3 dim: 8 dim: 8 } } }\n'
 )
@@ -34,6 +34,10 @@ CASES = {
     ),
     "scale_bias": (DUMMY + BN % ("data", "batch_norm_param { scale_bias: true }"), "nvidia-0.17"),
     "a filler": (DUMMY + DENSE.replace("xavier", "gabor"), "intel"),
+    "fields of V1 in a `layer`": (
+        DUMMY + DENSE.replace("inner_product_param", "blobs_lr: 1 blobs_lr: 2 weight_decay: 1 inner_product_param"),
+        "bvlc",
+    ),
     "a field of several forks": (DATA % "shuffle: true" + DENSE, "nvidia-0.17"),
     "of those forks, the one that sets the net up": (DATA % "shuffle: true" + DENSE + BN % ("fc", ""), "intel"),
     "of forks that all refuse it, the first": (

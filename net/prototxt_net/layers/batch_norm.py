@@ -51,8 +51,17 @@ class BatchNormB0(LayerType):
     def set_up(self, s: Context) -> None:
         """Blobs mean (C), variance (C), factor (1): the stored sums are divided by the factor."""
         _needs_two_axes(s)
+        shape = s.bottom()
+        s.expect(
+            shape is None or 0 not in shape or s.dialect != "bvlc",
+            "SHP007",
+            f"{s.name}: its bottom {text(shape)} has no element to take the mean of; Caffe divides by their number and "
+            "the process dies. Correct the size that is 0.",
+            "bottom",
+            data={"sizes": tuple((0, axis) for axis, size in enumerate(shape or ()) if size == 0)},
+        )
         self.statistics(s)
-        s.top(s.bottom())
+        s.top(shape)
 
     def statistics(self, s: Context) -> None:
         """Declare mean, variance and factor."""

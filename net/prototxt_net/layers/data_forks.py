@@ -14,7 +14,7 @@ class _Annotated(Source):
 
     def set_up(self, s: Context) -> None:
         """(batch, C, H, W) and boxes (1, 1, boxes, 8)."""
-        n = batch(s, "data_param")
+        n = batch(s, "data_param", prefetches=s.layer.type == "AnnotatedData")
         check_transform(s)
         resize = s.param("transform_param").sub("resize_param")
         height: Dim = unknown(s, 0, "H")

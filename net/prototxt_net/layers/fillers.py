@@ -48,8 +48,8 @@ def _check_numbers(s: Context, shape: Shape | None, path: str) -> None:
         s.expect(
             std > 0,
             "INI013",
-            f"{s.name}: a gaussian filler needs a std above 0, this one has {std:g}; Caffe aborts. For a constant "
-            'write `type: "constant"`.',
+            f"{s.name}: a gaussian filler needs a positive std, this one has {std:g}; Caffe aborts. Write a "
+            'positive one, or `type: "constant"`.',
             f"{path}.std",
         )
         sparse, outputs = message.get("sparse"), shape[0] if shape else None

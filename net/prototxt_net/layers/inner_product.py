@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prototxt_net.layers.base import Context, LayerType, layer, whole
 from prototxt_net.layers.fillers import filled
-from prototxt_net.shape import Dim, product
+from prototxt_net.shape import Dim, product, text
 
 
 def declare_weights(s: Context, message: str, outputs: int, inputs: Dim | None, *, transpose: bool = False) -> None:
@@ -45,6 +45,14 @@ class InnerProduct(LayerType):
         declare_weights(s, "inner_product_param", outputs, inputs, transpose=bool(p.get("transpose")))
         if shape is None or axis is None or inputs is None:
             return
+        s.expect(
+            0 not in shape[:axis] or not p.get("bias_term") or s.dialect != "bvlc",
+            "SHP007",
+            f"{s.name}: its bottom {text(shape)} holds no sample, so there is nothing to add the bias to; Caffe aborts "
+            'with "Check failed: data_". Correct the size that is 0.',
+            "bottom",
+            data={"sizes": tuple((0, at) for at, size in enumerate(shape[:axis]) if size == 0)},
+        )
         s.top((*shape[:axis], outputs))
         s.macs(product((*shape[:axis], outputs, inputs)))
 

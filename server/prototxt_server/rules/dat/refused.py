@@ -1,4 +1,4 @@
-"""DAT002, DAT003 and DAT007 to DAT010: what data layers refuse (found while they are set up)."""
+"""DAT002, DAT003, DAT007 to DAT010 and DAT014: what data layers refuse (found while they are set up)."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ class BatchSize(ProblemRule):
     Reports a data layer without a `batch_size` (ImageData's default is 1), or with 0.
 
     ## Why is this bad?
-    ImageData and MemoryData abort. The other layers accept it, and every blob of the net is empty.
+    Caffe aborts: the batches that it fetches ahead would be empty ("Check failed: data_"). HDF5Data fetches nothing
+    ahead and accepts it, and every blob of the net is empty: a warning.
 
     ## Fix safety
     None: the right number depends on the memory.
@@ -83,11 +84,34 @@ class BatchSize(ProblemRule):
 
     code = "DAT007"
     name = "batch-size"
-    severity = "warning"
+    severity = "error"
     GOOD = (Example(lmdb() + HEAD),)
     BAD = (
         Example(layer("Data", "data", "", "data label", 'data_param { source: "lmdb" }')),
         Example(layer("ImageData", "data", "", "data label", 'image_data_param { source: "list.txt" batch_size: 0 }')),
+    )
+
+
+@rule
+class NoSource(ProblemRule):
+    """## What it does
+    Reports a data layer that does not say what it reads: no `source`, or an empty one.
+
+    ## Why is this bad?
+    Caffe aborts when it opens the database or the list. That a source which is named does not exist on this machine is
+    another matter, and information (DAT013).
+
+    ## Fix safety
+    None: nobody but the author knows what is to be read.
+    """
+
+    code = "DAT014"
+    name = "no-source"
+    severity = "error"
+    GOOD = (Example(lmdb() + HEAD),)
+    BAD = (
+        Example(layer("Data", "data", "", "data label", "data_param { batch_size: 64 backend: LMDB }") + HEAD),
+        Example(layer("HDF5Data", "data", "", "data label", 'hdf5_data_param { source: "" batch_size: 8 }') + HEAD),
     )
 
 

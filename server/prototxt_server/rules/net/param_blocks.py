@@ -125,8 +125,10 @@ class LossWeightCount(ProblemRule):
 
     def fix(self, analysis: Analysis, node: Node | None, problem: Problem) -> Fix | None:
         """Pad with zeros, or trim."""
-        if node is None:
+        where = problem.data.get("node")
+        if not isinstance(where, Node):
             return None
+        node = where
         entries = node.layer.bound.entries.get("loss_weight", [])
         tops = len(node.tops)
         text = analysis.tree.text

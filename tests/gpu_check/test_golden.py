@@ -93,11 +93,12 @@ def test_every_layer_type_of_bvlc_is_compared_forward_and_backward(shared: Path)
     seen: dict[str, set[str]] = {"top": set(), "diff": set()}
     for path in paths(shared):
         golden = Golden(path)
-        type_of = {layer["name"]: layer["type"] for layer in golden.record["layers"]}
         if golden.record.get("dialect", "bvlc") == "bvlc":
-            seen["top"] |= {type_of[key.split("/")[2]] for key in golden.compared("top/")}
-            seen["diff"] |= {type_of[key.split("/")[2]] for key in golden.compared("bottomdiff/")}
-            seen["diff"] |= {type_of[key.split("/")[1]] for key in golden.compared("paramdiff/")}
+            layers = {layer["index"]: layer for layer in golden.record["layers"]}
+            seen["top"] |= {layers[int(key.split("/")[1])]["type"] for key in golden.compared("top/")}
+            seen["diff"] |= {layers[int(key.split("/")[1])]["type"] for key in golden.compared("bottomdiff/")}
+            named = {layer["name"]: layer["type"] for layer in golden.record["layers"]}
+            seen["diff"] |= {named[key[len("paramdiff/") : key.rindex("/")]] for key in golden.compared("paramdiff/")}
     computing = set(types) - SOURCES_AND_SINKS - NOT_RUN
     assert computing - seen["top"] == set()
     assert computing - WITHOUT_BACKWARD - seen["diff"] == set()

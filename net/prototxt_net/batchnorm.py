@@ -18,8 +18,6 @@ TYPES = ("BatchNorm", "BN")
 BVLC_LIKE: frozenset[Family] = frozenset({"B", "B0", "S", "I", "P"})
 """Families with BVLC's way of choosing between batch and stored statistics."""
 
-EMPTY_GAIN = 316.23  # 1/sqrt(1e-5): what a BatchNorm without stored statistics multiplies by (measured)
-
 
 def norms(net: PhaseNet) -> list[Node]:
     """The net's batch-normalisation layers, as far as the dialect's own are known."""

@@ -152,16 +152,15 @@ class MultiBox:
 
 @dataclass(slots=True)
 class MultiBoxLoss:
-    """Sums before normalisation, and what a gradient needs: for each image and location class the matches, negatives.
+    """Sums before normalisation, and what a gradient needs: for each image and location class the matches.
 
-    index (images, location classes, boxes): matched ground truth of the image, -1, -2. negative (images, boxes).
+    index (images, location classes, boxes): matched ground truth of the image, -1, -2.
     """
 
     location: float
     confidence: float
     matches: int
     index: bx.Indices
-    negative: npt.NDArray[np.bool_]
     offsets: Host = field(default_factory=lambda: np.empty((0, 4), np.float32))
     """Predicted minus wanted offsets of the matches, in the order of `index`."""
     counted: npt.NDArray[np.bool_] = field(default_factory=lambda: np.empty((0, 0), np.bool_))
@@ -204,9 +203,7 @@ def multibox(location: Host, scores: Host, truth: Host, how: Coding, p: MultiBox
         target = np.where(positive, p.background + 1, target)
     losses = _confidence(scores, target, p.softmax)
     confidence = float(losses[counted].sum())
-    return MultiBoxLoss(
-        float(sums.sum()), confidence, int((index > -1).sum()), index, negative, offsets, counted, target
-    )
+    return MultiBoxLoss(float(sums.sum()), confidence, int((index > -1).sum()), index, offsets, counted, target)
 
 
 def _match(index: bx.Indices, best: Host, location: Host, mine: Host, how: Coding, p: MultiBox) -> None:

@@ -16,7 +16,7 @@ from prototxt_server.analysis import Analysis, Settings, Source
 from prototxt_server.engine import analyze
 from prototxt_server.linked.lists import ImageList
 from prototxt_server.linked.model import NOTHING, Linked, Missing, Named, NetLink
-from prototxt_server.linked.paths import bases, find, is_template
+from prototxt_server.linked.paths import find, is_template
 from prototxt_server.linked.reader import Reader
 from prototxt_server.linked.twins import training_name
 
@@ -74,7 +74,7 @@ def _net(analysis: Analysis, reader: Reader, field: str, index: int, written: st
     owner = analysis.source.path
     place = find(owner, written, reader.is_file, beside=True)
     if not place.path:
-        return NetLink(field, index, written, tried=tuple(bases(owner, written)))
+        return NetLink(field, index, written)
     net = reader.analysis(place.path, analysis.settings)
     if net is not None and net.file.kind != "net":
         net = None

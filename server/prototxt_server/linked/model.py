@@ -16,8 +16,8 @@ class NetLink:
     """A net that a solver names. field, index: which entry of the solver names it. written: the path as written.
 
     path: the file it stands for, openable from the current folder; "" when there is none. moved: that file is not where
-    the path says, but next to the solver and of the same name. tried: where it was looked for. analysis: the net, read
-    but not judged; None without a file, and for one that is no net.
+    the path says, but next to the solver and of the same name. analysis: the net, read but not judged; None without
+    a file, and for one that is no net.
     """
 
     field: str
@@ -25,7 +25,6 @@ class NetLink:
     written: str
     path: str = ""
     moved: bool = False
-    tried: tuple[str, ...] = ()
     analysis: Analysis | None = None
 
 

@@ -113,16 +113,16 @@ class SummedLoss(Rule):
     name = "none-normalization"
     severity = "info"
     fix_safety = "unsafe"
-    _NET = (
+    NET = (
         IMAGE
         + layer("Input", "label", "", "label", "input_param { shape { dim: 2 dim: 1 dim: 8 dim: 8 } }")
         + CONV.replace('top: "conv"', 'top: "score"')
         + LOSS.replace('top: "loss"', 'top: "loss"\n  loss_param { normalization: %s }')
     )
-    GOOD = (Example(_NET.replace("%s", "VALID")), Example(_loss("loss_param { normalization: BATCH_SIZE }")))
+    GOOD = (Example(NET.replace("%s", "VALID")), Example(_loss("loss_param { normalization: BATCH_SIZE }")))
     BAD = (
-        Example(_NET.replace("%s", "NONE"), fixed=_NET.replace("%s", "VALID")),
-        Example(_NET.replace("%s", "BATCH_SIZE")),
+        Example(NET.replace("%s", "NONE"), fixed=NET.replace("%s", "VALID")),
+        Example(NET.replace("%s", "BATCH_SIZE")),
     )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:

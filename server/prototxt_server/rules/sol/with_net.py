@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
     from prototxt_server.linked.model import Linked
 
-_SUMMED = {"train_val.prototxt": SummedLoss._NET.replace("%s", "NONE")}
+_SUMMED = {"train_val.prototxt": SummedLoss.NET.replace("%s", "NONE")}
 _STAGED = {
     "train_val.prototxt": data()
     + ip("fc", "data")

@@ -400,6 +400,42 @@ def test_pasted_logs(judged: Judge, shared: Path, name: str, expected: Found) ->
     assert found(judged(text.replace("\n", "\r\n"))) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "causes"),
+    [
+        ("000_1914097de0621c0c", {("BN031", "bnorm1", 32)}),
+        ("001_470a31cfd358bfac", {("FRZ001", "res2_1a_1_bn", 9), ("FRZ013", "tea_soft_loss", 9)}),
+    ],
+)
+def test_the_net_that_was_pasted_with_the_log_names_the_cause(
+    judged: Judge, shared: Path, name: str, causes: set[tuple[str, str, int]]
+) -> None:
+    text = (shared / "seeds" / f"{name}.txt").read_text()
+    (file,) = judged(text).files
+    notes = [note for f in file.findings for note in f.related if note.message.startswith("cause: ")]
+    assert {
+        (note.message.split()[1], note.message.split("'")[1], file.location(note.start)["row"]) for note in notes
+    } == causes
+
+
+def test_a_pasted_net_keeps_its_places(judged: Judge) -> None:
+    paste = (
+        'my net: layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }\n'
+        "日本 then #lr: 3\n"
+        'layer { name: "conv1" type: "Convolution" bottom: "d" top: "conv1"\n'
+        '  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "constant" } } }\n'
+        'layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" } layer { name: "loss" type: "SoftmaxWithLoss"'
+        ' bottom: "conv1" bottom: "label" }\n'
+        'and the log: layer { name: "never closed"\n'
+    )
+    log = text(top("d", "d", 1), top("conv1", "conv1", 0), param("conv1", 0, 0), top("relu1", "conv1", 0))
+    (file,) = judged(paste + log).files
+    (found,) = file.findings
+    cause = found.related[-1]
+    assert (found.code, found.layer, cause.message[:13]) == ("DYN002", "conv1", "cause: INI002")
+    assert file.location(cause.start) == {"row": 4, "column": paste.splitlines()[3].index("weight_filler") + 1}
+
+
 @pytest.mark.parametrize("name", ["002_dfe71310f03b42de", "004_fa84f0d483ae91af"])
 def test_prose_is_no_log(judged: Judge, shared: Path, name: str) -> None:
     assert found(judged((shared / "seeds" / f"{name}.txt").read_text())) == []

@@ -113,7 +113,7 @@ class Knowledge:
     def inputs(self, values: LayerValues, kept: Pass) -> list[tuple[str, Value]]:
         """(blob, value) of what the layer read, as far as the pass printed it."""
         node = self.node(values.name, kept.phase)
-        if node is not None:
+        if node is not None and None not in node.bottoms:
             found = []
             for blob in node.bottoms:
                 layer = kept.layers.get(blob.producer.name) if blob is not None else None

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from prototxt_server.log import lines
+from prototxt_server.log import lines, pasted
 from prototxt_server.log.record import KEYS, Block, Log, Recorder, Said
 from prototxt_server.log.stops import Stops
 from prototxt_server.log.tracks import Point, Track
@@ -80,11 +80,18 @@ class Scanner:
         self._net_size = 0
         self._stops = Stops(self.recorder)
         self._thread = b""
+        self._whole: list[bytes] = []
+        self._size = 0
 
     def block(self, block: bytes) -> None:
         """Search one block."""
         self._piece = Block(block, self._piece.row + self._piece.data.count(b"\n"))
         self._row, self._counted = self._piece.row, 0
+        self._size += len(block)
+        if self._size <= pasted.LARGEST:
+            self._whole.append(block)
+        elif self._whole:
+            self._whole.clear()
         if self._capturing:
             self._capture(block, 0)
         marks = sorted(
@@ -114,6 +121,8 @@ class Scanner:
         log = self.recorder.log
         self.recorder.end()
         log.net_text = lines.text(b"".join(self._net))
+        if not self._net and self._whole:
+            log.net_text, log.net_row = pasted.layers(lines.text(b"".join(self._whole))), 0
         log.rows = self._piece.row + self._piece.data.count(b"\n") + 1
         log.slots = list(self._named.values())
 

@@ -92,7 +92,8 @@ class Log:
     """What was read. Rows are 0-based. passes: those that were kept, in order.
 
     sources: where the numbers come from, such as {"top": ("net.cpp", 638)}. arrows: the layout of NVIDIA 0.16.
-    net_text, net_row: the net as Caffe printed it, and the row of the log in which it begins. types: layer types.
+    net_text, net_row: the net as Caffe printed it, or as somebody pasted it beside the log, and the row of the log in
+    which it begins. types: layer types.
     solver: fields of the solver as the log prints them. needs_backward: what Caffe said of each layer.
     runs: how many times an optimisation began. starts: how many times a solver was set up. rows: rows read.
     debug_lines: how many numbers of debug_info.

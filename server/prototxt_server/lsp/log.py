@@ -191,10 +191,16 @@ def _causes(
 ) -> list[types.DiagnosticRelatedInformation]:
     """The static findings that a verdict names as its causes, in the net that was given."""
     analysis = found.known.analysis
-    if analysis is None or not found.known.given:
+    if analysis is None:
         return []
     finding = next((f for f in found.findings if f.code == code and f.layer == layer), None)
     notes = [] if finding is None else [n for n in finding.related if n.message.startswith("cause: ")]
+    if not found.known.given:  # of the net that the log itself holds
+        places = found.files[0].places
+        spans = [(document.span(places[note.start // 2]), note.message) for note in notes]
+        return [
+            types.DiagnosticRelatedInformation(types.Location(document.uri, span), message) for span, message in spans
+        ]
     return [
         types.DiagnosticRelatedInformation(_in_net(document, analysis.source, n.start, n.end), n.message) for n in notes
     ]

@@ -170,7 +170,8 @@ def _number(value: float) -> str:
 def _nothing(report: Report) -> str:
     log = report.log
     if not log.debug_lines and not log.loss.count and not log.test:
-        return "Nothing of a Caffe training log was found in it."
+        net = " It holds layers of a net: `lsp check` reads those." if log.net_text else ""
+        return f"Nothing of a Caffe training log was found in it.{net}"
     if not log.debug_lines:
         return (
             "Nothing found. For the numbers of each layer train some iterations with debug_info: true and display: 1."

@@ -93,6 +93,12 @@ def wrong_scale(parts: list[Block], at: int) -> Mutant:
     return Mutant(changed(parts, at, with_param(part, "transform_param", "scale", ": 100")), frozenset({part.name}))
 
 
+def wrong_mean(parts: list[Block], at: int) -> Mutant:
+    """A mean_value of 5000, which no pixel has."""
+    part = with_param(parts[at], "transform_param", "mean_value", ": 5000")
+    return Mutant(changed(parts, at, part), frozenset({part.name}))
+
+
 # -- where -------------------------------------------------------------------------------------------------------------
 
 
@@ -163,6 +169,7 @@ FAULTS = (
     Fault("gaussian std 1e-10", weights(' { type: "gaussian" std: 1e-10 }'), _weighted),
     Fault("gaussian std 1e6", weights(' { type: "gaussian" std: 1e6 }'), _bare),
     Fault("input scale 100", wrong_scale, _data),
+    Fault("input mean 5000", wrong_mean, _data),
     Fault("coefficients that cancel", insert("Eltwise", "eltwise_param { coeff: 1 coeff: -1 }", twice=True), _trunk),
     Fault("empty stored statistics", empty_statistics, _norms),
     Fault("gamma 0 before a ReLU", zero_gamma, _before_relu),

@@ -277,18 +277,17 @@ def _start(layer: LayerResult) -> str:
 def _gain(view: View, layer: LayerResult, blob: Blob, stats: Stats) -> Iterator[Finding]:
     """DYN011: one layer with weights changes the scale a hundred times, and no BatchNorm behind it takes that back.
 
-    The scale of what varies inside the channels: a bias alone is no gain.
+    The scale of what varies inside the channels, since a bias alone is no gain; a loss is one only where the same holds
+    of the input, which may be large and hardly vary.
     """
-    before = next((s.rms for _, s in view.bottoms(layer)), None)
-    if layer.node.type not in WEIGHTED or not before or _normalised(blob):
+    before = next((s for _, s in view.bottoms(layer)), None)
+    if layer.node.type not in WEIGHTED or before is None or not before.rms or _normalised(blob):
         return
-    gain = math.sqrt(float(stats.spread.sum()) / stats.count) / before
-    if LOW_GAIN <= gain <= HIGH_GAIN:
+    gain = _varied(stats) / before.rms
+    loud = gain > HIGH_GAIN
+    if not loud and not 0 < gain <= _varied(stats) / (_varied(before) or math.inf) < LOW_GAIN:
         return
     path = next((p.filler for p in layer.node.setup.params if p.role == "weight"), "")
-    loud = gain > HIGH_GAIN
-    if not gain:
-        return  # one value a channel, or constants
     if not loud and _by_design(view, layer, blob):
         return
     yield view.finding(
@@ -302,6 +301,11 @@ def _gain(view: View, layer: LayerResult, blob: Blob, stats: Stats) -> Iterator[
     )
     if loud:
         view.explain(blob, "warning")
+
+
+def _varied(stats: Stats) -> float:
+    """The root mean square of the differences from each channel's mean."""
+    return math.sqrt(float(stats.spread.sum()) / stats.count) if stats.count else 0.0
 
 
 def _normalised(blob: Blob) -> bool:

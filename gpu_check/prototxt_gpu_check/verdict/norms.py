@@ -150,6 +150,9 @@ def _gaps(view: View) -> Iterator[tuple[LayerResult, Finding]]:
         size = (batch / ours**2).sum()
         ratio = math.sqrt(square / size) if size else 0.0
         if ratio > GAP:
+            top = view.first(layer)
+            if top is not None:
+                view.explain(top[0], "warning")
             yield (
                 layer,
                 view.finding(

@@ -15,14 +15,10 @@ from prototxt_server.rules.bn.nets import layer as block
 from prototxt_server.rules.editing import delete_entry
 from prototxt_server.rules.example_nets import IMAGE
 from prototxt_server.rules.local import LayerRule
+from prototxt_server.rules.sol.common import OLD_TYPES
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
-
-_SOLVER_TYPES = {
-    "SGD": "SGD", "NESTEROV": "Nesterov", "ADAGRAD": "AdaGrad", "RMSPROP": "RMSProp", "ADADELTA": "AdaDelta",
-    "ADAM": "Adam",
-}  # fmt: skip
 
 
 @rule
@@ -30,10 +26,10 @@ class SolverEnum(Rule):
     """The old spelling of a solver's type.
 
     ## What it does
-    Reports `solver_type` in a solver; an error when `type` is written too.
+    Reports `solver_type` in a solver. That `type` is written too is SOL013's business.
 
     ## Why is this bad?
-    Caffe converts it on every load, and aborts when both are given.
+    Caffe converts it on every load, to `type`.
 
     ## Fix safety
     Safe: it becomes `type: "..."`.
@@ -47,22 +43,19 @@ class SolverEnum(Rule):
     GOOD = (Example(_SOLVER + 'type: "Adam"\n', filename="solver.prototxt"),)
     BAD = (
         Example(_SOLVER + "solver_type: ADAM\n", filename="solver.prototxt", fixed=_SOLVER + 'type: "Adam"\n'),
-        Example(_SOLVER + 'solver_type: ADAM\ntype: "Adam"\n', filename="solver.prototxt"),
+        Example(_SOLVER + "solver_type: 1\n", filename="solver.prototxt", fixed=_SOLVER + 'type: "Nesterov"\n'),
     )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """At most one finding."""
         file = analysis.file
         entry = file.root.entry("solver_type") if file.kind == "solver" else None
-        if entry is None or entry.value not in _SOLVER_TYPES or "type" not in file.root.type.fields:
+        if entry is None or entry.value not in OLD_TYPES:
             return
-        base, new = file.base_of(entry), _SOLVER_TYPES[entry.value]
+        if "type" not in file.root.type.fields or file.root.has("type"):
+            return
+        base, new = file.base_of(entry), OLD_TYPES[entry.value]
         start, end = base + entry.node.start, base + entry.end
-        if file.root.has("type"):
-            message = f"`solver_type: {entry.value}` and `type` are both given: Caffe aborts. Keep `type`."
-            fix = Fix("safe", "Delete `solver_type`", (delete_entry(analysis.tree.text, base, entry),))
-            yield self.in_file(file, message, start, end, severity="error", aborts=True, fix=fix)
-            return
         message = f'`solver_type: {entry.value}` is the old spelling of `type: "{new}"`; it is converted on load.'
         yield self.in_file(
             file, message, start, end, fix=Fix("safe", f'Write `type: "{new}"`', (Edit(start, end, f'type: "{new}"'),))

@@ -170,7 +170,7 @@ def _nonfinite(view: View, found: BackwardResult) -> Iterator[Finding]:
         yield view.finding(
             "DYN031",
             layer,
-            "error",
+            "warning",
             f"The gradient of '{layer.name}' holds NaN or Inf ({count} values) although every output is finite: the "
             "first update makes the weights NaN.",
         )

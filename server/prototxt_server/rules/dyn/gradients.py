@@ -133,7 +133,7 @@ class ExplodingGradient(DynamicRule):
 
     code = "DYN031"
     name = "exploding-gradient"
-    severity = "error"
+    severity = "warning"
     GOOD = (Example(_SOUND),)
     BAD = (
         Example(

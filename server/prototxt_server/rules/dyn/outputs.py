@@ -119,7 +119,7 @@ class LossFloor(DynamicRule):
 
     code = "DYN020"
     name = "loss-floor"
-    severity = "error"
+    severity = "warning"
     GOOD = (Example(_SOUND),)
     BAD = (Example(_FLOOR),)
 
@@ -215,7 +215,7 @@ class DataDegenerate(DynamicRule):
 
     code = "DYN027"
     name = "data-degenerate"
-    severity = "error"
+    severity = "warning"
     GOOD = (Example(_PIXELS % "0.00390625"),)
     BAD = (Example(_PIXELS % "100"),)
 

@@ -23,6 +23,12 @@ NON_LINEAR = frozenset(
 _NEEDS_AFFINE = (NON_LINEAR - {"Power"}) | {"Pooling", "Eltwise"}
 
 
+_INSIDE_ELSEWHERE = (
+    "Intel's Caffe (with its MKL engines) and NVIDIA's 0.14 and 0.15 have gamma and beta inside this layer. If the net "
+    "is theirs, check with --dialect intel or --dialect nvidia-0.15."
+)
+
+
 def _plain(node: Node, net: PhaseNet) -> bool:
     """Whether the layer only standardises in this dialect."""
     return norm_family(node, net.dialect) in ("B", "B0", "S", "P", "N16", "I") and not affine(node, net.dialect)
@@ -118,7 +124,9 @@ class WithoutScale(Rule):
     )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
-        """Warning in nets that train, info in others."""
+        """Warning in nets that train, hint in others."""
+        # The text alone does not tell BVLC's Caffe from others; where that matters is said once.
+        notes = net.dialect == "bvlc"
         for node in _unpaired(net):
             if not node.bottoms:
                 continue
@@ -132,12 +140,15 @@ class WithoutScale(Rule):
                 continue
             blob = node.layer.tops[0]
             name = f"{node.name}_scale" if f"{node.name}_scale" not in net.by_name else f"{node.name}_gamma_beta"
+            about = (related(node, _INSIDE_ELSEWHERE, "type"),) if notes else ()
+            notes = False
             yield self.at(
                 node,
                 f"'{node.name}' only standardises: this Caffe's BatchNorm has no gamma and beta, and no Scale "
                 "follows it. The layer behind it always sees mean 0 and variance 1. Add a Scale with bias_term: true.",
-                severity="warning" if trainable(net) else "info",
+                severity="warning" if trainable(net) else "hint",
                 fix=self._fix(net, node, scale_block(name, blob)),
+                related=about,
             )
 
     @staticmethod

@@ -126,6 +126,8 @@ class NoWeightFiller(InitialValueRule):
         for net in analysis.nets:
             if net.phase != "TRAIN" or not trainable(net) or missing_share(net) < FINE_TUNE_SHARE:
                 continue
+            if stored is None and net.by_type.get("Python"):
+                continue  # started by a script, which gives the weights
             bare = [
                 node
                 for node in trained_weights(net)

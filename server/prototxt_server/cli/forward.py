@@ -96,8 +96,15 @@ def command(net: str, format_: str, **options: Any) -> None:
         say(page(source.path, data, [record(file, finding) for finding in findings]))
     else:
         say(forward_text.heading(source.path, data))
-        say("\n" + forward_text.table(data))
-        text = human.full([file], layout(sys.stdout, options))
+        style = layout(sys.stdout, options)
+        if sys.stdout.isatty():
+            from prototxt_server.cli.forward_table import show
+
+            say("")
+            show(data, findings, sys.stdout, style.colour)
+        else:
+            say("\n" + forward_text.table(data))
+        text = human.full([file], style)
         say(f"\n{text}" if text else "\nNothing found.")
     worst = SEVERITIES.index(options["fail_on"])
     failed = any(SEVERITIES.index(finding.severity) <= worst for finding in findings)

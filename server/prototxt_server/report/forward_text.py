@@ -8,23 +8,28 @@ from prototxt_net.words import visible
 
 _HEAD = ("layer", "type", "top", "shape", "mean |x|", "max |x|", "zero", "dead channels")
 _BACK = ("mean |dx|", "mean |dw|")
+NUMBERS = 4
+"""Columns from here on are set to the right."""
 
 
 def table(data: dict[str, Any]) -> str:
-    """The documented JSON object as a table: one row for each top, with gradients where there was a backward pass."""
+    """The documented JSON object as a table of plain text."""
+    head, rows = cells(data)
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    lines = [_line(head, widths), _line(tuple("-" * width for width in widths), widths)]
+    lines += [_line(row, widths) for row in rows]
+    return "\n".join([*lines, *norms(data)])
+
+
+def cells(data: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Head and rows: one row for each top, with gradients where there was a backward pass; NUMBERS from there on."""
     head: tuple[str, ...] = _HEAD
     rows: list[tuple[str, ...]] = [_row(layer, top) for layer in data["layers"] for top in layer["tops"] or [None]]
     if "backward" in data:
         head = (*_HEAD, *_BACK)
         extra = [_gradients(layer, i == 0) for layer in data["layers"] for i in range(len(layer["tops"] or [None]))]
         rows = [(*row, *more) for row, more in zip(rows, extra, strict=True)]
-    rows = [tuple(map(visible, row)) for row in rows]
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    lines = [_line(head, widths), _line(tuple("-" * width for width in widths), widths)]
-    lines += [_line(row, widths) for row in rows]
-    if "backward" in data:
-        lines += ["", _norms(data["backward"])]
-    return "\n".join(lines)
+    return head, [tuple(map(visible, row)) for row in rows]
 
 
 def _gradients(layer: dict[str, Any], first: bool) -> tuple[str, str]:
@@ -40,16 +45,22 @@ def _diff(diff: dict[str, Any]) -> str:
     return "not finite" if diff.get("nonfinite") else _number(diff["mean_abs"])
 
 
-def _norms(norms: dict[str, Any]) -> str:
-    l1, l2 = norms["l1"], norms["l2"]
-    return (
+def norms(data: dict[str, Any]) -> list[str]:
+    """Behind the table: the norms of all parameters, where there was a backward pass."""
+    if "backward" not in data:
+        return []
+    l1, l2 = data["backward"]["l1"], data["backward"]["l2"]
+    return [
+        "",
         f"all parameters (values, gradients): L1 {_number(l1['data'])}, {_number(l1['diff'])}; "
-        f"L2 {_number(l2['data'])}, {_number(l2['diff'])}"
-    )
+        f"L2 {_number(l2['data'])}, {_number(l2['diff'])}",
+    ]
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    cells = [cell.rjust(w) if i > 3 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+    cells = [
+        cell.rjust(w) if i >= NUMBERS else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+    ]
     return "  ".join(cells).rstrip()
 
 

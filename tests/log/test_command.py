@@ -149,3 +149,12 @@ def test_compare_needs_a_net_and_numbers(lsp: Run, folder: Path) -> None:
     (folder / "plain.log").write_text(text(loss(0, 2.3)))
     done = lsp("log", "plain.log", "--net", "net.prototxt", "--compare", cwd=folder)
     assert (done.code, "no debug_info lines to compare with" in done.err) == (2, True)
+
+
+def test_the_net_that_the_log_names_is_offered(lsp: Run, folder: Path) -> None:
+    solver = 'I0804 1 solver.cpp:45] Initializing solver from parameters: \nbase_lr: 0.01\nnet: "models/net.prototxt"\n'
+    (folder / "named.log").write_text(solver + DEAD)
+    assert "`--net net.prototxt`" in lsp("log", "named.log", cwd=folder).text
+    assert "--net" not in lsp("log", "named.log", "--net", "net.prototxt", cwd=folder).text
+    (folder / "net.prototxt").unlink()
+    assert "--net" not in lsp("log", "named.log", cwd=folder).text

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from prototxt_server.assist.markdown import code, plain
 from prototxt_server.log import lines
+from prototxt_server.log.checks import meaning
 from prototxt_server.log.findings import Report
 from prototxt_server.log.knowledge import NORMS, STATISTICS
 from prototxt_server.log.values import LayerValues
@@ -65,7 +66,7 @@ def _parts(report: Report, raw: bytes, before: str) -> Iterator[tuple[int, int, 
         for found in pattern.finditer(raw):
             text = _marker(report, kind, found, raw)
             if text:
-                layer = lines.text(found[1]) if kind == "layer" else ""
+                layer = lines.text(found[1]) if kind == "layer" else _stopped_at(report) if kind in _LAST_WORDS else ""
                 yield found.start(), found.end(), text, layer
     for found in _SOURCE.finditer(raw):
         who = report.writer
@@ -140,6 +141,33 @@ def _marker(report: Report, kind: str, found: re.Match[bytes], raw: bytes) -> st
         return (
             "Whether back-propagation reaches the layer: some parameter of it or below it has an lr_mult other than 0."
         )
-    if kind == "check":
-        return "Caffe aborted here. The layer that it was making is the one of the last *Creating Layer* line."
+    if kind in _LAST_WORDS:
+        return _last_words(lines.text(found[_LAST_WORDS[kind]]))
+    if kind in ("layer", "made"):
+        return (
+            "Caffe begins to make this layer: a CHECK that fails before the next such line is about it."
+            if kind == "layer"
+            else "The net stands: from here on it runs, and a CHECK that fails is no longer about one layer's set-up."
+        )
     return ""
+
+
+_LAST_WORDS = {"fatal": 2, "check": 0, "parser": 4, "signal": 1, "died": 1}
+"""Kinds of lines with which Caffe ends, and the group of the words."""
+
+
+def _last_words(message: str) -> str:
+    """What Caffe says when it stops."""
+    known = meaning(message)
+    parts = ["Caffe aborted here."]
+    if known is not None:
+        check, found = known
+        parts.append(check.says.format(**{name: value or "" for name, value in found.groupdict().items()}))
+        codes = [code for code in check.rules if len(code) > 3]
+        if codes:
+            parts.append(f"Rules that speak of it: {', '.join(f'`{code}`' for code in codes)}.")
+    return "\n\n".join(parts)
+
+
+def _stopped_at(report: Report) -> str:
+    return next((verdict.layer or "" for verdict in report.verdicts if verdict.code == "LOG001"), "")

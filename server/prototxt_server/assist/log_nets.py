@@ -14,7 +14,7 @@ _NAME = re.compile(r"""\bname\s*:\s*["']([^"'\n]*)["']""")
 
 def layers_of(log: Log) -> set[str]:
     """The layers that a log names; the Split layers that Caffe inserts are in no file."""
-    names = {slot.layer for slot in log.slots} | set(log.needs_backward)
+    names = {slot.layer for slot in log.slots} | set(log.needs_backward) | set(log.made)
     return {name for name in names if not name.endswith("_split")}
 
 

@@ -69,6 +69,9 @@ def command(log: str, net: str | None, format_: str, **options: Any) -> None:
         from prototxt_server.report.log_text import text
 
         say(text(found, layout(sys.stdout, options), compared))
+        own = _own_net(found) if net is None and found.findings else None
+        if own is not None:
+            say(f"\nThe log names its net: `--net {own}` points at the lines of it.")
     raise SystemExit(_exit_code(found, options))
 
 
@@ -76,6 +79,14 @@ def _exit_code(found: Report, options: dict[str, Any]) -> int:
     worst = SEVERITIES.index(options["fail_on"])
     failed = any(SEVERITIES.index(finding.severity) <= worst for finding in found.findings)
     return 1 if failed and not options["exit_zero"] else 0
+
+
+def _own_net(found: Report) -> str | None:
+    """The net that the solver in the log names, where it is at hand: from here, or beside the log."""
+    named = found.log.solver.get("net") or found.log.solver.get("train_net") or ""
+    folder = os.path.dirname(found.name)
+    paths = (named, os.path.join(folder, named), os.path.join(folder, os.path.basename(named)))
+    return next((path for path in paths if named and os.path.isfile(path)), None)
 
 
 def _not_a_net(net: str) -> None:

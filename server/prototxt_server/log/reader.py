@@ -276,7 +276,10 @@ class Scanner:
                 log.solver_place = self._piece.place(line.start(), line.end())
 
     def _on_layer(self, block: bytes, found: re.Match[bytes]) -> None:
-        self._stops.layer, self._stops.made = lines.text(found[1]), False
+        name = lines.text(found[1])
+        self._stops.layer, self._stops.made = name, False
+        if len(self.recorder.log.made) < TYPES:
+            self.recorder.log.made.setdefault(name)
 
     def _on_making(self, block: bytes, found: re.Match[bytes]) -> None:
         self._stops.making("TRAIN" if found[1] == b"training" else "TEST")

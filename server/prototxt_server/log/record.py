@@ -94,7 +94,8 @@ class Log:
     sources: where the numbers come from, such as {"top": ("net.cpp", 638)}. arrows: the layout of NVIDIA 0.16.
     net_text, net_row: the net as Caffe printed it, or as somebody pasted it beside the log, and the row of the log in
     which it begins. types: layer types.
-    solver: fields of the solver as the log prints them. needs_backward: what Caffe said of each layer.
+    solver: fields of the solver as the log prints them. needs_backward: what Caffe said of each layer. made: the layers
+    that it began to make.
     runs: how many times an optimisation began. starts: how many times a solver was set up. rows: rows read.
     debug_lines: how many numbers of debug_info.
     """
@@ -115,6 +116,7 @@ class Log:
     solver: dict[str, str] = field(default_factory=dict)
     solver_place: Place | None = None
     needs_backward: dict[str, bool] = field(default_factory=dict)
+    made: dict[str, None] = field(default_factory=dict)
     outputs: dict[str, None] = field(default_factory=dict)
     abort: Abort | None = None
     weights: str = ""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from lsprotocol import types
-from tests.log.logs import arrows, loss, norms, param, param_diff, test_pass, text, top
+from tests.log.logs import arrows, loss, norms, param, param_diff, prefix, test_pass, text, top
 from tests.server.lsp.conftest import Open
 
 LOG = "日志:\r\n" + text(
@@ -108,6 +108,37 @@ async def test_hover(client: Any, log: Callable[..., Open], what: str, said: str
 async def test_hover_in_the_layout_of_nvidia_016(client: Any, log: Callable[..., Open]) -> None:
     opened = log(arrows(text(top("conv1", "conv1", 0.5), param("conv1", 0, 0.1)).splitlines()))
     assert "**conv1**" in await opened.hover("-> param blob 0")
+
+
+ABORT = text(
+    f"{prefix('layer_factory.hpp:77')}Creating layer conv1",
+    f"{prefix('base_conv_layer.cpp:121', 'F')}Check failed: channels_ % group_ == 0 (1 vs. 0) ",
+)
+REFUSED = NET.replace("num_output: 4", "num_output: 4 group: 2", 1)
+
+
+async def test_a_failed_check_leads_to_the_net(client: Any, log: Callable[..., Open], tmp_path: Path) -> None:
+    opened = log(ABORT)  # the one layer that it names is in one net of the folder
+    (tmp_path / "net.prototxt").write_text(REFUSED)
+    (found,) = (await opened.pull()).items
+    assert (found.code, found.range.start.line) == ("LOG001", 1)
+    (cause,) = (note.location for note in found.related_information if note.message.startswith("cause: SHP006"))
+    assert (cause.uri, cause.range.start.line) == ((tmp_path / "net.prototxt").as_uri(), 4)
+    assert "multiples of `group`" in await opened.hover("Check failed")
+    (there,) = await client.text_document_definition_async(types.DefinitionParams(opened.id, opened.at("Check failed")))
+    assert there.range.start.line == 3
+
+
+async def test_a_net_that_was_pasted_with_the_log_is_read(log: Callable[..., Open], tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").unlink()
+    opened = log(NET + ABORT.replace("channels_ % group_ == 0 (1 vs. 0)", "x"), "paste.log")
+    (found,) = (await opened.pull()).items
+    assert found.code == "LOG001"
+    opened.replace("num_output: 4", "num_output: 4 group: 2")
+    opened.replace("Check failed: x", "Check failed: channels_ % group_ == 0 (1 vs. 0)")
+    (found,) = (await opened.pull()).items
+    (cause,) = (note.location for note in found.related_information if note.message.startswith("cause: SHP006"))
+    assert (cause.uri, cause.range.start.line) == (opened.uri, 4)
 
 
 async def test_prose_says_nothing(client: Any, log: Callable[..., Open]) -> None:

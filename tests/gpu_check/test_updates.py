@@ -24,6 +24,10 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "
 """
 
 
+RELU = 'layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }\n'
+CONCAT = 'layer { name: "join" type: "Concat" bottom: "conv" bottom: "conv" top: "joined" }\n'
+
+
 def judged(*solvers: Solver, text: str = NET, batch: int = 8) -> list[Finding]:
     return forward(Request(text, "bvlc", device="cpu", batch=batch, backward=True, solvers=solvers))[1]
 
@@ -100,6 +104,14 @@ def test_without_a_rate_nothing_is_said() -> None:
 def test_weights_that_start_small_are_measured_by_what_they_grow_to() -> None:
     small = NET.replace('type: "msra"', 'type: "gaussian" std: 0.0001')
     assert [f.code for f in judged(Solver("usual", 0.01), text=small) if f.code == "DYN032"] == []
+
+
+@pytest.mark.parametrize(("between", "blob"), [("", "conv"), (RELU, "conv"), (CONCAT, "joined")])
+def test_weights_whose_size_a_batch_norm_undoes_do_not_count(between: str, blob: str) -> None:
+    norm = f'layer {{ name: "bn" type: "BatchNorm" bottom: "{blob}" top: "bn" }}\n'
+    text = NET.replace(RELU, between + norm).replace('bottom: "conv" top: "ip"', 'bottom: "bn" top: "ip"')
+    (finding,) = (f for f in judged(Solver("loud", 50.0), text=text) if f.code == "DYN032")
+    assert (finding.layer, finding.related) == ("ip", ())
 
 
 def test_weights_that_were_frozen_or_start_at_0_do_not_count() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from prototxt_gpu_check.result import LayerResult
 from prototxt_gpu_check.stats import Stats
-from prototxt_gpu_check.verdict.view import FLT_MAX, RELU_FAMILY, View, drowns, feeds_weights, param
+from prototxt_gpu_check.verdict.view import FLT_MAX, NORMALISING, RELU_FAMILY, View, drowns, feeds_weights, param
 from prototxt_net.finding import Finding, Severity
 from prototxt_net.flow import WEIGHTED
 from prototxt_net.net import Blob, Node
@@ -310,7 +310,7 @@ def _varied(stats: Stats) -> float:
 
 def _normalised(blob: Blob) -> bool:
     """Every reader of the blob is a BatchNorm, whatever of it runs with the batch's statistics."""
-    return bool(blob.readers) and all(reader.type in ("BatchNorm", "BN", "MVN") for reader, _ in blob.readers)
+    return bool(blob.readers) and all(reader.type in NORMALISING for reader, _ in blob.readers)
 
 
 def _by_design(view: View, layer: LayerResult, blob: Blob) -> bool:

@@ -8,13 +8,18 @@ from dataclasses import dataclass
 
 from prototxt_gpu_check.result import BackwardResult, LayerResult
 from prototxt_gpu_check.solver import Solver
-from prototxt_gpu_check.verdict.view import View, trained
+from prototxt_gpu_check.verdict.view import NORMALISING, View, trained
 from prototxt_net.finding import Finding
 from prototxt_net.flow import lr
+from prototxt_net.net import Blob
 
 LARGE = 0.1
 """Share of the weights that an update changes; about 0.001 is healthy."""
 HOPELESS = 1.0
+_KEEP_SIZES = frozenset({"ReLU", "PReLU", "Pooling", "Dropout", "Concat", "Eltwise", "Split"})
+"""Layers whose output grows as their input does."""
+
+_DEEP = 64
 SMALL = 1e-8
 """Below the rounding of single precision (6e-8): the sum is the weight again."""
 
@@ -86,6 +91,8 @@ def _changes(view: View, found: BackwardResult, solver: Solver) -> Iterator[_Cha
     if not norm or not math.isfinite(norm):
         return
     for layer in view.layers:
+        if layer.node.tops and rescaled(layer.node.tops[0]):
+            continue
         for i in trained(view, layer):
             stats, blob = found.params.get((layer.node, i)), layer.params[i]
             if stats is None or blob.role != "weight" or stats.all_zero or blob.before.all_zero:
@@ -96,6 +103,19 @@ def _changes(view: View, found: BackwardResult, solver: Solver) -> Iterator[_Cha
             update = solver.update(gradient * scale, weights, stats.count, multiplier, decay)
             most = solver.gain * solver.rate * abs(multiplier) * gradient / weights
             yield _Change(layer, update / max(weights, _reference(blob.shape)), most)
+
+
+def rescaled(blob: Blob, depth: int = 0) -> bool:
+    """Whether a normalisation undoes every change of a blob's size, on all paths and before anything looks at it.
+
+    The size of the weights that make it does not matter then, and large updates do no harm: ResNet-50 trains at a rate
+    of 0.1 with first updates as large as its weights.
+    """
+    return bool(blob.readers) and all(
+        reader.type in NORMALISING
+        or (depth < _DEEP and reader.type in _KEEP_SIZES and all(rescaled(top, depth + 1) for top in reader.tops))
+        for reader, _ in blob.readers
+    )
 
 
 def _reference(shape: tuple[int, ...]) -> float:

@@ -60,6 +60,7 @@ NO_SIGNAL = frozenset(
 )
 """Layers whose zeros mean nothing."""
 
+NORMALISING = frozenset({"BatchNorm", "BN", "MVN"})
 RELU_FAMILY = frozenset({"ReLU", "ReLU6", "Clip"})
 FLT_MAX = float(np.finfo(np.float32).max)
 

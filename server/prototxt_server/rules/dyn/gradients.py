@@ -160,8 +160,9 @@ class UpdateRatio(DynamicRule):
     more than a tenth, or less than a hundred-millionth. Size of an update: rate * lr_mult * (gradient + weight decay),
     after clip_gradients, as Caffe's SGD and Nesterov make it, against that of the weights (L2 norms). Samples of the
     batch that did not run are taken to cancel noise, and weights that start very small are measured by the size that
-    they grow to, so the share is one that the update has at least. Other solvers (Adam, RMSProp and so on), whose
-    update hardly depends on the size of the gradient, are not judged.
+    they grow to, so the share is one that the update has at least. Weights in front of a BatchNorm are left out: it
+    undoes every change of their size. Other solvers (Adam, RMSProp and so on), whose update hardly depends on the size
+    of the gradient, are not judged.
 
     ## Why is this bad?
     About a thousandth is healthy. An update as large as the weights leaves nothing of their initialisation, and the

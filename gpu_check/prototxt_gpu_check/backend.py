@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from prototxt_gpu_check import memory
 from prototxt_gpu_check.kernels import BLOCK, Module, RawKernels, coerce, grid_for
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -95,7 +96,7 @@ class Backend:
 
     def free_memory(self) -> int | None:
         """Bytes that can still be allocated; None where nobody knows."""
-        return None
+        return memory.available()
 
     def release(self) -> None:
         """Give unused cached blocks back."""

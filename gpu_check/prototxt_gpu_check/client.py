@@ -25,6 +25,9 @@ from prototxt_net.finding import Finding
 
 START_S = 60.0
 GRACE_S = 2.0
+"""How long a worker that was asked to quit may take."""
+CANCEL_S = 0.4
+"""How long a cancelled run may go on: it stops between layers, and one layer of a large net can take seconds."""
 HARD_FACTOR = 1.5
 FAULT_WINDOW_S = 600.0
 CACHED = 8
@@ -168,7 +171,7 @@ class WorkerClient:
         while True:
             now = time.monotonic()
             if cancel is not None and cancel.is_set() and given_up is None:
-                given_up = now + GRACE_S
+                given_up = now + CANCEL_S
                 self._send({"op": "cancel", "id": number})
             if given_up is not None and now >= given_up:
                 self.kill()
@@ -195,6 +198,8 @@ class WorkerClient:
             elif "cancelled" in reply:
                 raise RunCancelled
             elif "error" in reply:
+                if reply["error"]["code"] == "device_fault":
+                    self.kill()  # it is ending: the next call must not find it still there
                 raise WorkerError(reply["error"]["code"], reply["error"]["message"])
             else:
                 result: dict[str, Any] = reply["result"]

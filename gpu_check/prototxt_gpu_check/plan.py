@@ -12,7 +12,7 @@ from prototxt_gpu_check.result import Degraded
 from prototxt_gpu_check.sources import Inputs, concrete_shapes, fitted_labels
 from prototxt_net.file import NetFile
 from prototxt_net.graph import connect
-from prototxt_net.net import Blob, PhaseNet
+from prototxt_net.net import Blob, Node, PhaseNet
 from prototxt_net.phases import State
 from prototxt_net.setup import set_up, share_params
 from prototxt_net.shape import Shape
@@ -173,7 +173,7 @@ def last_use(net: PhaseNet, backward: bool = False) -> dict[Blob, int]:
 
 
 def peak_bytes(net: PhaseNet, column_cap: int, backward: bool = False) -> int:
-    """An upper estimate of the bytes alive at once: blobs until their last reader ran, one layer's weights, columns.
+    """About the bytes alive at once: blobs until their last reader ran, one layer's weights, columns.
 
     backward: everything stays, and in the end there is a gradient for each parameter and for the largest blobs.
     """
@@ -185,10 +185,31 @@ def peak_bytes(net: PhaseNet, column_cap: int, backward: bool = False) -> int:
             shape = known(top.shape)
             alive[top] = 4 * count(shape) if shape is not None else 0
         weights = sum(4 * count(shape) for p in node.setup.params if (shape := known(p.shape)) is not None)
-        columns = column_cap if node.type in ("Convolution", "Deconvolution") else 0
+        columns = _columns(node, column_cap)
         learned += weights
         held = 2 * learned + 2 * max(alive.values(), default=0) if backward else weights
         peak = max(peak, sum(alive.values()) + held + columns)
         for blob in [b for b in alive if uses[b] <= node.position]:
             del alive[blob]
     return peak
+
+
+def _columns(node: Node, cap: int) -> int:
+    """Bytes of im2col columns and of the padded copy that they are taken from.
+
+    A convolution slices its images so that they stay below the cap, as far as one image does; a deconvolution does not.
+    """
+    if node.type not in ("Convolution", "DepthwiseConvolution", "ConvolutionDepthwise", "Deconvolution"):
+        return 0
+    bottom = known(node.bottoms[0].shape) if node.bottoms and node.bottoms[0] is not None else None
+    top = known(node.tops[0].shape) if node.tops else None
+    weight = known(node.setup.params[0].shape) if node.setup.params else None
+    if bottom is None or top is None or weight is None:
+        return 0
+    if node.type == "Deconvolution":
+        large, small = top, bottom
+    else:
+        large, small = bottom, top
+    one = 4 * large[1] * count(weight[2:]) * count(small[2:])
+    images = small[0] if node.type == "Deconvolution" else max(1, min(small[0], cap // max(1, one)))
+    return one * images + 4 * count(large)

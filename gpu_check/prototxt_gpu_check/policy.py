@@ -1,8 +1,8 @@
 """From a request to an answer: which device, which batch, and what to do when memory runs out.
 
-On a device the peak is estimated before anything runs and the batch is cut first. When an allocation fails all the
-same, the batch is halved, down to 1 (2 where a BatchNorm uses batch statistics: one value per channel would make the
-very zeros that are looked for), and then the CPU takes over.
+The peak is estimated before anything runs and the batch is cut first. When an allocation fails all the same, the batch
+is halved, down to 1 (2 where a BatchNorm uses batch statistics: one value per channel would make the very zeros that
+are looked for), and then the CPU takes over. What the CPU has no memory for either is refused before it runs.
 """
 
 from __future__ import annotations
@@ -188,37 +188,47 @@ def _with_memory(
     cancelled: Callable[[], bool] | None,
     notes: list[Degraded],
 ) -> ForwardResult:
-    batch = request.batch
+    batch, whole = request.batch, None
     while True:
         default = plan.CPU_BATCH if backend.device == "cpu" else None
         made = plan.make(file, state, inputs, batch, default)
-        smaller = _fitting(file, state, inputs, made, backend, _backward_too(request, made.net))
-        if smaller is not None:
-            notes.append(_cut(made.used, smaller.used))
-            made = smaller
+        whole = made.used if whole is None else whole
+        made = _fitting(file, state, inputs, made, backend, _backward_too(request, made.net)) or made
         options.backward = _backward_too(request, made.net)
+        if backend.device == "cpu":
+            _refuse_what_cannot_fit(made, backend, options.backward)
         try:
-            return Pass(made, backend, inputs, options, stored, progress, cancelled).run()
+            result = Pass(made, backend, inputs, options, stored, progress, cancelled).run()
         except backend.oom as error:
             error.__traceback__ = None  # it would keep every array alive
             error.__context__ = None
+        else:
+            if made.used != whole:  # said once, and not as the default of --batch
+                result.degraded = [d for d in result.degraded if d.code != "batch-cut"]
+                cut = f"The batch was cut from {whole} to {made.used} samples to fit into the memory."
+                notes.append(Degraded("batch-cut", cut))
+            return result
         backend.release()
-        lowest = _lowest(made.net)
-        if made.used is not None and made.used // 2 >= lowest and not inputs.arrays:
-            notes.append(_cut(made.used, made.used // 2))
+        if made.used is not None and made.used // 2 >= _lowest(made.net) and not inputs.arrays:
             batch = made.used // 2
         elif backend.device != "cpu":
             notes.append(Degraded("cpu-instead", "The GPU has too little memory for this net, so this ran on the CPU."))
-            backend, batch = Backend(), request.batch
+            backend, batch, whole = Backend(), request.batch, None
         else:
-            need = plan.peak_bytes(made.net, backend.column_cap, options.backward) / 2**30
-            raise Refused(
-                f"There is too little memory: this net needs about {need:.1f} GiB with a batch of {made.used}."
-            )
+            raise _too_little(made, backend, options.backward)
 
 
-def _cut(before: int | None, after: int | None) -> Degraded:
-    return Degraded("batch-cut", f"The batch was cut from {before} to {after} samples to fit into the memory.")
+def _refuse_what_cannot_fit(made: plan.Plan, backend: Backend, backward_too: bool) -> None:
+    free = backend.free_memory()
+    if free is not None and plan.peak_bytes(made.net, backend.column_cap, backward_too) > free:
+        raise _too_little(made, backend, backward_too)
+
+
+def _too_little(made: plan.Plan, backend: Backend, backward_too: bool) -> Refused:
+    need, free = plan.peak_bytes(made.net, backend.column_cap, backward_too) / 2**30, backend.free_memory()
+    batch = "" if made.used is None else f" with a batch of {made.used}"
+    there = "" if free is None else f", and {free / 2**30:.1f} GiB are free"
+    return Refused(f"There is too little memory: this net needs about {need:.1f} GiB{batch}{there}.")
 
 
 def _backward_too(request: Request, net: PhaseNet) -> bool:

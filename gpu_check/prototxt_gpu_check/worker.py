@@ -154,7 +154,10 @@ class Worker:
         traceback.print_exception(error, file=sys.stderr)  # to whoever keeps a log; a command line does not
         fault = any(kind.__module__.startswith("cupy") for kind in type(error).__mro__)
         code = "device_fault" if fault else "internal"
-        self.send({"id": number, "error": {"code": code, "message": f"{type(error).__name__}: {error}"}})
+        message = f"{type(error).__name__}: {error}"
+        if fault:
+            message = f"The GPU failed ({message}) and the worker process ended; the next run starts anew."
+        self.send({"id": number, "error": {"code": code, "message": message}})
         if fault:
             # A CUDA error sticks to the process, and an orderly teardown would only print more of them.
             sys.stderr.flush()

@@ -155,7 +155,7 @@ if op == "probe": say(id=number, result={"usable": False})
 
 
 def test_a_worker_that_does_not_let_go_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prototxt_gpu_check.client.GRACE_S", 0.05)
+    monkeypatch.setattr("prototxt_gpu_check.client.CANCEL_S", 0.05)
     client = stand_in('if op == "check": say(id=number, progress=[0, 9, "conv1"])')
     cancel = threading.Event()
     with pytest.raises(RunCancelled):

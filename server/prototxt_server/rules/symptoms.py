@@ -289,6 +289,17 @@ SYMPTOMS = (
         "SCH003 SCH012 SCH007 SCH006",
     ),
     Symptom(
+        "Cannot configure batch normalization statistics as layer parameters",
+        (
+            "Check failed in batch_norm_layer.cpp",
+            "Too many params specified for layer",
+            "param lr_mult of BatchNorm",
+        ),
+        "The blobs of a BatchNorm are mean, variance and their weight, which nobody trains: a `param` block for them "
+        "says lr_mult: 0, or is not written at all. Forks order the blobs otherwise.",
+        "BN001 BN005 BN034 BN002 BN004",
+    ),
+    Symptom(
         "Check failed while the net is set up",
         (
             "Check failed: shape",

@@ -33,7 +33,7 @@ class FlagIgnored(Rule):
     statistics. `false` in a net that trains and tests is a hint: the phase does what was wanted.
 
     ## Fix safety
-    Safe where the flag repeats what the phase gives anyway. In a frozen part the layer can be told that it is in TEST
+    Safe where the phase gives what is wanted anyway. In a frozen part the layer can be told that it is in TEST
     (`phase: TEST` is a field of every layer), which is unsafe: it is right only while nothing in front of the layer
     trains and none of its own blobs does. Elsewhere none: this Caffe has no field that fulfils the wish.
     """
@@ -59,6 +59,7 @@ class FlagIgnored(Rule):
             fixed=trained(STAT, STAT, STAT, "phase: TEST", conv_lines=(_LOCKED,), scale_lines=(_LOCKED, _LOCKED)),
         ),
         Example(image() + block(_TRUE), dialect="nvidia-0.17", phase="TEST", fixed=image() + block()),
+        Example(trained("batch_norm_param { use_global_stats: false }"), dialect="nvidia-0.17", fixed=trained()),
     )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
@@ -76,6 +77,7 @@ class FlagIgnored(Rule):
         flag = bool(fields(node).get("use_global_stats"))
         net = places[0][0]
         against = [n.phase for n, at in places if flag != (phase_of(n, at) == "TEST")]
+        delete = fix("safe", "Delete use_global_stats", drop(net.file, node, FLAG))
         if not against:
             return self.at(
                 node,
@@ -84,12 +86,13 @@ class FlagIgnored(Rule):
                 FLAG,
                 severity="hint",
                 phases=tuple(n.phase for n, _ in places),
-                fix=fix("safe", "Delete use_global_stats", drop(net.file, node, FLAG)),
+                fix=delete,
             )
         # Beside a TRAIN net, `false` is a habit (NVIDIA's own recipes have it), and what happens is what is wanted.
         habit = not flag and len(against) < len(places)
         kept = "use batch statistics and overwrite the stored ones" if flag else "use the stored statistics"
-        then, advice, cure = f"in {' and '.join(against)} it goes on to {kept}", "Delete the line.", None
+        then, advice = f"in {' and '.join(against)} it goes on to {kept}", "Delete the line."
+        cure = delete if habit else None
         if flag and trainable(net):
             stuck = next(((n, at) for n, at in places if behind_frozen_layer(n, at)), None)
             if stuck is not None:

@@ -136,7 +136,9 @@ def _type_known(s: Context, schema: Schema) -> bool:
         message += f" {shown} {'has' if len(elsewhere) == 1 else 'have'} it."
     elif near:
         message += f" Did you mean `{near}`?"
-    s.expect(False, "SCH003", message, "type", data={"near": "" if elsewhere else near, "dialects": elsewhere})
+    s.expect(
+        False, "SCH003", message, "type", data={"near": "" if elsewhere else near, "dialects": elsewhere, "type": type_}
+    )
     return False
 
 

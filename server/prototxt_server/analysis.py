@@ -19,7 +19,8 @@ class Settings(NamedTuple):
     """How a file is to be read and which rules speak.
 
     dialect: "auto" or a name. phase: "auto" (those the file is meant for), "TRAIN", "TEST", "all".
-    shapes: shapes of tops that no text can tell, by blob name. select, ignore: code prefixes.
+    shapes: shapes of tops that no text can tell, by blob name. select, ignore: code prefixes. custom_layers,
+    ignore_fields: layer types, and fields (`field` or `Message.field`), that the user's own Caffe has.
     """
 
     dialect: str = "auto"
@@ -30,6 +31,8 @@ class Settings(NamedTuple):
     select: tuple[str, ...] = ()
     extend_select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    custom_layers: tuple[str, ...] = ()
+    ignore_fields: tuple[str, ...] = ()
 
 
 class Source(NamedTuple):

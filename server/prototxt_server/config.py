@@ -74,6 +74,8 @@ class Config:
     extend_select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    custom_layers: tuple[str, ...] = ()
+    ignore_fields: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     code_lists: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
 
@@ -88,6 +90,8 @@ class Config:
             select=given.select or self.select or (),
             extend_select=(*self.extend_select, *given.extend_select),
             ignore=(*self.ignore, *self._spared(path), *given.ignore),
+            custom_layers=self.custom_layers,
+            ignore_fields=self.ignore_fields,
         )
 
     def _spared(self, path: str) -> Iterator[str]:

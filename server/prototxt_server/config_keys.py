@@ -161,6 +161,18 @@ KEYS: dict[str, Key] = {
         _codes, "These rules too; some are off by default.", {**_CODE_LIST, "examples": [["STY"]]}
     ),
     "ignore": Key(_codes, "Not these rules. The longer prefix decides.", {**_CODE_LIST, "examples": [["STY"]]}),
+    "custom-layers": Key(
+        _texts("a list of layer types"),
+        "Layer types that your Caffe has beside those of the dialect. What such a layer makes stays unknown, and no "
+        "rule speaks about it.",
+        {**_STRINGS, "examples": [["CenterLoss"]]},
+    ),
+    "ignore-fields": Key(
+        _texts("a list of fields, such as ['center_loss_param', 'LayerParameter.center_loss_param']"),
+        "Fields that your Caffe has beside those of the dialect: the field's name, or its message's name, a point and "
+        "the field's name.",
+        {**_STRINGS, "examples": [["LayerParameter.center_loss_param"]]},
+    ),
     "per-file-ignores": Key(
         _codes_by_file,
         "Rules that are silent in some files: a pattern, matched with the file's name and with its path seen from the "

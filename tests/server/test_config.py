@@ -63,6 +63,31 @@ def test_patterns_are_matched_with_the_name_and_with_the_path(lsp: Lsp, pattern:
     assert ("b/net.prototxt" in heard) == pattern.startswith("a/")
 
 
+OWN = """\
+input: "data"
+input_shape { dim: 1 dim: 3 dim: 8 dim: 8 }
+layer { name: "own" type: "CenterLoss" bottom: "data" top: "own" center_loss_param { num_output: 3 } }
+layer { name: "conv" type: "Convolution" bottom: "own" top: "conv" convolution_param { num_output: 4 kernel_size: 3 } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "heard"),
+    [
+        ("", {"SCH001", "SCH003"}),
+        ("custom-layers = ['CenterLoss']", {"SCH001"}),
+        ("ignore-fields = ['center_loss_param']", {"SCH003"}),
+        ("ignore-fields = ['LayerParameter.center_loss_param']\ncustom-layers = ['Other', 'CenterLoss']", set()),
+        ("ignore-fields = ['NetParameter.center_loss_param']\ncustom-layers = ['centerloss']", {"SCH001", "SCH003"}),
+    ],
+)
+def test_layers_and_fields_of_ones_own_are_known(lsp: Lsp, content: str, heard: set[str], tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(OWN)
+    (tmp_path / "prototxt-lsp.toml").write_text(content)
+    rows = lsp("check", "--format", "json", "--dialect", "bvlc", cwd=tmp_path).json
+    assert {row["code"] for row in rows if row["severity"] == "error"} == heard
+
+
 def test_the_command_shows_what_holds(lsp: Lsp, tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text("shapes = {data = [1, 3, 8, 8]}\nlevel = 2\nselect = ['BN']\n")
     (tmp_path / "prototxt-lsp.toml").write_text("extend = 'base.toml'\nselect = ['bn', 'NET']\n")
@@ -71,7 +96,7 @@ def test_the_command_shows_what_holds(lsp: Lsp, tmp_path: Path) -> None:
     shown = tomllib.loads(done.text)
     assert {**shown, "phase": "auto"} == {
         "dialect": "auto", "phase": "auto", "level": 2, "stages": [], "shapes": {"data": [1, 3, 8, 8]},
-        "select": ["BN", "NET"], "extend-select": [], "ignore": [],
+        "select": ["BN", "NET"], "extend-select": [], "ignore": [], "custom-layers": [], "ignore-fields": [],
     }  # fmt: skip
     comments = [line.split() for line in done.text.splitlines() if line.startswith("#")]
     assert comments == [
@@ -99,6 +124,8 @@ WRONG = {
     "shapes = 3": "`shapes` takes a table of blob names and lists of sizes",
     "shapes = {data = [1, 'x']}": "`shapes.data` takes a list of sizes, such as [32, 3, 224, 224], not [1, 'x']",
     "shapes = {data = [-1]}": "`shapes.data` takes a list of sizes",
+    "custom-layers = 'A'": "`custom-layers` takes a list of layer types, not 'A'",
+    "ignore-fields = [3]": "`ignore-fields` takes a list of fields",
     "extend = 'prototxt-lsp.toml'": "`extend` leads back to the file itself",
     "extend = 'nowhere.toml'": "`extend`: there is no file",
     "extend = ''": "`extend` takes the path of another configuration file, not ''",
@@ -156,6 +183,8 @@ stages = ["deploy"]
 select = ["ALL", "BN", "NET004", "bn-gamma-zero-default"]
 extend-select = ["STY"]
 ignore = []
+custom-layers = ["CenterLoss"]
+ignore-fields = ["center_loss_param", "LayerParameter.other_param"]
 [shapes]
 data = [32, 3, 224, 224]
 label = []

@@ -46,6 +46,8 @@ def _rows(settings: Settings) -> list[tuple[str, Any]]:
         ("select", settings.select),
         ("extend-select", settings.extend_select),
         ("ignore", settings.ignore),
+        ("custom-layers", settings.custom_layers),
+        ("ignore-fields", settings.ignore_fields),
     ]
 
 

@@ -46,7 +46,7 @@ class UnknownField(ProblemRule):
 
     ## Why is this bad?
     Caffe refuses the whole file. It is the most frequent reason why a net from the web does not load: it was written
-    for a fork.
+    for a fork. For fields of a Caffe of your own there is `ignore-fields` in the configuration.
 
     ## Fix safety
     Unsafe: the nearest name is a guess. Where another dialect has the field there is no fix; choose that dialect.
@@ -61,6 +61,11 @@ class UnknownField(ProblemRule):
         Example(IMAGE + CONV.replace("num_output", "num_outputs"), fixed=IMAGE + CONV),
         Example(IMAGE + CONV.replace("pad: 1", "padding_mode: 1")),
     )
+
+    def takes(self, analysis: Analysis, problem: Problem) -> bool:
+        """Not what the user's own Caffe has."""
+        field, own = str(problem.data.get("field")), analysis.settings.ignore_fields
+        return field not in own and f"{problem.data.get('message')}.{field}" not in own
 
     def fix(self, analysis: Analysis, node: Node | None, problem: Problem) -> Fix | None:
         """Rename to the near field."""
@@ -175,7 +180,8 @@ class UnknownLayerType(ProblemRule):
     or framework. Types are case sensitive.
 
     ## Why is this bad?
-    Caffe aborts when it creates the layer: "Unknown layer type".
+    Caffe aborts when it creates the layer: "Unknown layer type". For types of a Caffe of your own there is
+    `custom-layers` in the configuration.
 
     ## Fix safety
     Unsafe: the nearest type is a guess. Where another dialect has the type there is no fix; choose that dialect.
@@ -190,6 +196,10 @@ class UnknownLayerType(ProblemRule):
         Example(IMAGE + CONV.replace("Convolution", "Convolutoin"), fixed=IMAGE + CONV),
         Example(IMAGE + 'layer { name: "relu" type: "relu" bottom: "data" top: "data" }\n'),
     )
+
+    def takes(self, analysis: Analysis, problem: Problem) -> bool:
+        """Not what the user's own Caffe has."""
+        return problem.data.get("type") not in analysis.settings.custom_layers
 
     def fix(self, analysis: Analysis, node: Node | None, problem: Problem) -> Fix | None:
         """Write the near type."""

@@ -178,12 +178,17 @@ def _nonfinite(view: View, found: BackwardResult) -> Iterator[Finding]:
 
 
 def _exploding(view: View, found: BackwardResult) -> Iterator[Finding]:
-    """Against the weights, so that the size of the net does not matter, and divided by what the losses add up."""
+    """Against the weights, so that the size of the net does not matter, and divided by what the losses add up.
+
+    Weights in front of a BatchNorm are left out: those of deep residual nets start with gradients that large, and train.
+    """
     if view.explained or not view.from_scratch or view.substituted:
         return
     gradient = weights = 0.0
     worst: tuple[float, LayerResult] | None = None
     for layer in view.layers:
+        if layer.node.tops and updates.rescaled(layer.node.tops[0]):
+            continue
         for i in trained(view, layer):
             stats = found.params.get((layer.node, i))
             if stats is None:

@@ -122,7 +122,8 @@ class VanishingGradient(DynamicRule):
 class ExplodingGradient(DynamicRule):
     """## What it does
     Reports gradients a hundred times the weights (L2 norms, Caffe's "All net params" line without statistics), or above
-    1e4, after dividing by what the loss adds up; and gradients that are not finite although every output is.
+    1e4, after dividing by what the loss adds up; and gradients that are not finite although every output is. Weights in
+    front of a BatchNorm are left out, and where a solver stands beside the net DYN032 speaks instead.
 
     ## Why is this bad?
     The first update replaces the weights by the gradient, and the second one overflows.

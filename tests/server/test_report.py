@@ -346,6 +346,13 @@ def test_summary_and_statistics() -> None:
     assert summary(files) == "Checked 1 file: 1 error, 1 warning, 1 hint. 1 with --fix --unsafe-fixes."
     assert summary(files, 2) == "Fixed 2 findings. " + summary(files)
     assert summary([]) == "Checked 0 files: nothing found."
+    counted = json.loads(formats.statistics("json", files))
+    assert [(row["code"], row["count"]) for row in counted] == [
+        (line.split()[1], int(line.split()[0])) for line in statistics(files).splitlines()
+    ]
+    assert {row["code"] for row in counted if row["fixable"]} == {
+        f.code for file in files for f in file.findings if f.fix is not None and f.fix.applicability == "safe"
+    }
     doubled = statistics([*files, checked(EXAMPLES / "loss_87.prototxt")]).splitlines()
     assert doubled[0].split() == ["2", "BN010", "warning", "bn-train-global-stats"]
 

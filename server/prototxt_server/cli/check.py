@@ -83,7 +83,7 @@ def _codes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     help="Do not report what FILE knows (by file, code and layer); where there is no FILE, write it.",
 )
 @click.option("--prune-baseline", is_flag=True, help="Take out of the baseline what is not found any more.")
-@click.option("--statistics", is_flag=True, help="Counts per rule instead of findings.")
+@click.option("--statistics", is_flag=True, help="Counts per rule instead of findings; a table, or --format json.")
 @click.option("--jobs", type=click.IntRange(0), default=0, show_default=True, help="Processes; 0: as many as pay.")
 @click.option(
     "--no-cache", is_flag=True, help="Judge every file anew (unchanged files are known from the user's cache)."
@@ -230,7 +230,7 @@ def _print(found: list[FileFindings], results: list[Checked], options: dict[str,
         sys.stdout.buffer.write(fixed.encode("utf-8", "surrogateescape"))
     stream = sys.stdout if fixed is None else sys.stderr
     text = (
-        human.statistics(found)
+        formats.statistics(options["format_"], found)
         if options["statistics"]
         else formats.render(options["format_"], found, layout(stream, options))
     )

@@ -20,6 +20,13 @@ _WHERE = {
 NAMES = tuple(_WHERE)
 
 
+def statistics(name: str, files: list[FileFindings]) -> str:
+    """Findings per rule: for programs as JSON where that is the format, else as a table."""
+    module, function = ("machine", "statistics") if name == "json" else ("human", "statistics")
+    text: str = getattr(import_module(f"prototxt_server.report.{module}"), function)(files)
+    return text
+
+
 def render(name: str, files: list[FileFindings], layout: Layout) -> str:
     """The findings in the format of that name."""
     module, function = _WHERE[name]

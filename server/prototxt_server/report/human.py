@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from prototxt_net.finding import SEVERITIES, Finding
 from prototxt_net.words import count, visible
-from prototxt_server.report.record import FileFindings, Layout
+from prototxt_server.report.record import FileFindings, Layout, per_rule
 
 COLOUR = {"error": "31", "warning": "33", "info": "36", "hint": "90"}
 _LONG_LINE, _SHOWN_OF_IT = 200, 160
@@ -109,9 +109,6 @@ def summary(files: list[FileFindings], applied: int = 0, done: str = "Fixed") ->
 
 def statistics(files: Iterable[FileFindings]) -> str:
     """Findings per rule, most frequent first."""
-    counts: Counter[tuple[str, str, str]] = Counter(
-        (finding.code, finding.severity, finding.name) for file in files for finding in file.findings
-    )
-    rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    width = max((len(str(number)) for _, number in rows), default=1)
-    return "\n".join(f"{number:>{width}}  {code}  {severity:<7}  {name}" for (code, severity, name), number in rows)
+    rows = per_rule(files)
+    width = max((len(str(row["count"])) for row in rows), default=1)
+    return "\n".join(f"{row['count']:>{width}}  {row['code']}  {row['severity']:<7}  {row['name']}" for row in rows)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 
 from prototxt_net.words import visible
-from prototxt_server.report.record import FileFindings, Layout, record, records
+from prototxt_server.report.record import FileFindings, Layout, per_rule, record, records
 
 
 def as_json(files: list[FileFindings], layout: Layout) -> str:
@@ -18,6 +18,11 @@ def one_a_line(rows: Iterable[object]) -> str:
     """A JSON list. Python indents with an encoder of its own that takes ten times as long for a large report."""
     lines = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
     return f"[\n{lines}\n]" if lines else "[]"
+
+
+def statistics(files: Iterable[FileFindings]) -> str:
+    """`--statistics --format json`: a list of counts, one rule a line."""
+    return one_a_line(per_rule(files))
 
 
 def as_json_lines(files: list[FileFindings], layout: Layout) -> str:

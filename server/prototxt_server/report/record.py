@@ -10,7 +10,7 @@ from typing import Any
 
 from prototxt_grammar import LineIndex
 from prototxt_net.finding import Finding, Fix, Severity
-from prototxt_server import files
+from prototxt_server import files as disk
 
 
 @dataclass(slots=True, frozen=True)
@@ -53,8 +53,8 @@ class FileFindings:
 def _lines_of(filename: str) -> LineIndex:
     """Offsets -> rows and columns of a file on disk that a finding of another file points at."""
     try:
-        return LineIndex(files.read(filename).text)
-    except files.PathError:
+        return LineIndex(disk.read(filename).text)
+    except disk.PathError:
         return LineIndex("")
 
 
@@ -126,3 +126,19 @@ def fingerprints(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
         identity = "\0".join((row["filename"], row["code"], row["layer"] or "", row["message"]))
         seen[identity] += 1
         yield sha256(f"{identity}\0{seen[identity]}".encode("utf-8", "replace")).hexdigest()
+
+
+def per_rule(files: Iterable[FileFindings]) -> list[dict[str, Any]]:
+    """How many findings each rule has at each severity, and how many of them have a safe fix; most frequent first."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    fixable: Counter[tuple[str, str, str]] = Counter()
+    for file in files:
+        for finding in file.findings:
+            kind = finding.code, finding.severity, finding.name
+            counts[kind] += 1
+            fixable[kind] += finding.fix is not None and finding.fix.applicability == "safe"
+    rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [
+        {"code": kind[0], "name": kind[2], "severity": kind[1], "count": number, "fixable": fixable[kind]}
+        for kind, number in rows
+    ]

@@ -1,50 +1,44 @@
-"""What may be written at an offset: fields of the message there, enum values, layer types, blobs made above."""
+"""What may be written at an offset: fields of the message there, values of a field, words of our own comments."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 from prototxt_net.schema import load
 from prototxt_net.schema.model import FieldType
-from prototxt_net.shape import text as shape_text
 from prototxt_server.analysis import Analysis
 from prototxt_server.assist import describe
+from prototxt_server.assist.completion_comments import in_comment, rule_of
+from prototxt_server.assist.completion_values import blobs_above, has_values, values
 from prototxt_server.assist.fillers import FILLERS
 from prototxt_server.assist.locate import ROOTS, Spot, declaration, locate
+from prototxt_server.assist.proposal import Item, Kind, literal
 
-_VALUE = re.compile(r"([A-Za-z_]\w*)[ \t]*:[ \t]*(?:(\")([^\"\n\r]*)|([\w.+-]*))\Z")
+_VALUE = re.compile(
+    r"([A-Za-z_]\w*)[ \t]*:[ \t]*"
+    r"(?:\[(?:[^\]{\"']|\"[^\"]*\"|'[^']*')*?(?<=[\[,\s]))?"  # a list, up to the item
+    r"(?:([\"'])([^\"'\n\r]*)|([\w.+-]*))\Z"
+)
 _WORD = re.compile(r"\w*\Z")
-
-Kind = Literal["field", "message", "enum", "layer-type", "filler", "blob", "word"]
-
-
-@dataclass(slots=True, frozen=True)
-class Item:
-    """One proposal. text replaces what stands from start to the offset; `$0` in it is where the cursor goes.
-
-    doc_key: what `document` turns into Markdown when the proposal is looked at.
-    """
-
-    label: str
-    kind: Kind
-    detail: str
-    text: str
-    start: int
-    order: int = 5
-    deprecated: bool = False
-    doc_key: tuple[str, str, str] = ("", "", "")
+_STRING = re.compile(r"\"[^\"]*\"|'[^']*'")
+_BODIES = {
+    "FillerParameter": 'type: "$0"',
+    "ParamSpec": "lr_mult: ${1:1} decay_mult: ${2:1}$0",
+    "BlobShape": "dim: $0",
+    "NetStateRule": "phase: $0",
+}
+"""Messages that are written on one line, with what is in them nearly always."""
 
 
-def complete(analysis: Analysis, offset: int) -> list[Item]:
-    """Proposals for an offset, none inside a comment."""
+def complete(analysis: Analysis, offset: int, only_values: bool = False) -> list[Item]:
+    """Proposals for an offset. only_values: no fields, since nobody asked for any (a blank or a colon was typed)."""
     text = analysis.source.text
     line_start = max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
     line = text[line_start:offset]
-    if "#" in re.sub(r"\"[^\"]*\"|'[^']*'", "", line):
-        return []
+    code = _STRING.sub(lambda string: "s" * len(string[0]), line)
+    if "#" in code:
+        return list(in_comment(analysis, line[code.index("#") :], offset))
     spot = _enclosing(analysis, offset)
     value = _VALUE.search(line)
     if value is not None:
@@ -54,8 +48,8 @@ def complete(analysis: Analysis, offset: int) -> list[Item]:
         declared = declaration(analysis.file.schema, message, value.group(1))
         if declared is None:
             return []
-        return list(_values(analysis, spot, message, declared, offset - len(typed), quoted))
-    if line.count('"') % 2:
+        return list(values(analysis, spot, message, declared, offset - len(typed), quoted))
+    if only_values or code.count('"') % 2 or code.count("'") % 2:
         return []
     word = _WORD.search(line)
     return list(_fields(analysis, spot, offset - (len(word.group()) if word else 0), offset))
@@ -90,62 +84,31 @@ def _fields(analysis: Analysis, spot: Spot, start: int, offset: int) -> Iterator
         if name in written and not declared.repeated:
             continue
         fits = bool(own) and name.endswith("_param") and name[: -len("_param")].replace("_", "") == own
-        order = 0 if fits else 9 if declared.deprecated else 7 if name.endswith("_param") else 5
+        old = declared.deprecated or (message == "NetParameter" and name in ("layers", "input_dim"))
+        order = 0 if fits else 9 if old else 7 if name.endswith("_param") else 5
+        if (message, name) == ("NetParameter", "layer"):
+            yield _layer(analysis, start, offset)
         detail = ("repeated " if declared.repeated else "") + (declared.type_name or declared.kind)
         kind: Kind = "message" if declared.kind == "message" else "field"
-        yield Item(
-            name, kind, detail, _template(declared), start, order, declared.deprecated, (schema.dialect, message, name)
-        )
+        more = declared.type_name in ("FillerParameter", "NetStateRule") or has_values(message, declared)
+        key = (schema.dialect, message, name)
+        yield Item(name, kind, detail, _template(declared), start, order, declared.deprecated, more, key)
 
 
 def _template(declared: FieldType) -> str:
     if declared.kind == "message":
-        return f"{declared.name} {{\n\t$0\n}}"
+        body = _BODIES.get(declared.type_name)
+        return f"{declared.name} {{ {body} }}" if body else f"{declared.name} {{\n\t$0\n}}"
     return f'{declared.name}: "$0"' if declared.kind in ("string", "bytes") else f"{declared.name}: $0"
 
 
-def _values(
-    analysis: Analysis, spot: Spot, message: str, declared: FieldType, start: int, quoted: bool
-) -> Iterator[Item]:
-    schema = analysis.file.schema
-
-    def string(value: str) -> str:
-        return value if quoted else f'"{value}"'
-
-    if declared.kind == "bool":
-        for word in ("true", "false"):
-            yield Item(word, "word", "bool", word, start)
-    elif declared.kind == "enum":
-        for value in schema.enums[declared.type_name].values:
-            yield Item(value, "enum", declared.type_name, value, start)
-    elif message == "LayerParameter" and declared.name == "type":
-        for type_ in sorted(schema.layer_types):
-            yield Item(
-                type_, "layer-type", "layer type", string(type_), start, doc_key=("layer", schema.dialect, type_)
-            )
-    elif message == "FillerParameter" and declared.name == "type":
-        for filler, meaning in FILLERS.items():
-            yield Item(filler, "filler", meaning.partition(".")[0], string(filler), start)
-    elif declared.name in ("bottom", "top") and len(spot.steps) == 1:
-        for order, (name, shape) in enumerate(blobs_above(analysis, spot.base + spot.steps[0].field.start)):
-            yield Item(name, "blob", shape, string(name), start, order)
-
-
-def blobs_above(analysis: Analysis, offset: int) -> list[tuple[str, str]]:
-    """The names of the blobs that layers before an offset write, the nearest first, with their last shape."""
-    found: dict[str, str] = {}
-    for net in analysis.nets:
-        for node in net.nodes:
-            if node.layer.span()[0] >= offset:
-                break
-            for top in node.tops:
-                found.pop(top.name, None)
-                found[top.name] = shape_text(top.shape)
-    if not analysis.nets:
-        for layer in analysis.file.layers:
-            if layer.span()[0] < offset:
-                found |= dict.fromkeys(layer.tops, "?")
-    return list(reversed(found.items()))
+def _layer(analysis: Analysis, start: int, offset: int) -> Item:
+    """A whole layer that reads what the layer above makes."""
+    nearest = next(iter(blobs_above(analysis, offset)), ("data", ""))[0]
+    lines = ['name: "$1"', 'type: "$2"', f'bottom: "${{3:{literal(nearest)}}}"', 'top: "${4:$1}"$0']
+    body = "".join(f"\t{line}\n" for line in lines)
+    key = (analysis.file.schema.dialect, "NetParameter", "layer")
+    return Item("layer with bottom and top", "snippet", "a new layer", f"layer {{\n{body}}}", start, 4, doc_key=key)
 
 
 def document(key: tuple[str, str, str]) -> str:
@@ -153,4 +116,12 @@ def document(key: tuple[str, str, str]) -> str:
     first, second, third = key
     if first == "layer":
         return describe.layer_type(third, second)
+    if first == "filler":
+        return FILLERS.get(third, "")
+    if first == "rule":
+        rule = rule_of(third)
+        return "" if rule is None else describe.rule(rule)
+    if first == "enum":
+        enum, _, value = third.rpartition(".")
+        return load.enum_value_doc(second, enum, value)
     return load.field_doc(first, second, third) if first else ""

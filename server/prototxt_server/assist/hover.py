@@ -12,7 +12,7 @@ from prototxt_server.assist.blobs import use_at
 from prototxt_server.assist.fillers import FILLERS
 from prototxt_server.rules import base as rules
 
-IGNORE_COMMENT = re.compile(r"#[^\n\r]*?\blsp:\s*(?:file-)?ignore\[([^\]\n\r]*)")
+IGNORE_COMMENT = re.compile(r"#[^\n\r]*?\blsp:[ \t]*ignore(?:-file)?[ \t]*\[([^\]\n\r]*)")
 _CODE = re.compile(r"[A-Z]{2,4}\d{3}")
 
 

@@ -74,7 +74,7 @@ def locate(analysis: Analysis, offset: int) -> Spot:
     value: Scalar | None = None
     at = offset - base
     while True:
-        found = next((field for field in fields if field.start <= at <= field.end), None)
+        found = _field_at(fields, at)
         if found is None:
             break
         declared = declaration(analysis.file.schema, message, found.name)
@@ -91,7 +91,18 @@ def locate(analysis: Analysis, offset: int) -> Spot:
         part = "value"
         value = inner if isinstance(inner, Scalar) else None
         break
-    return Spot(base, tuple(steps), part, value, fields, layer_at(analysis, offset))
+    layer = layer_at(analysis, base + steps[0].field.start if steps else offset)
+    return Spot(base, tuple(steps), part, value, fields, layer)
+
+
+def _field_at(fields: Sequence[Field], at: int) -> Field | None:
+    """The field that an offset is on; behind the last one, the block that was never closed."""
+    found = next((field for field in fields if field.start <= at <= field.end), None)
+    if found is None and fields and fields[-1].end < at:
+        value = fields[-1].value
+        if isinstance(value, Message) and not value.closed:
+            return fields[-1]
+    return found
 
 
 def declaration(schema: Schema, message: str, name: str) -> FieldType | None:

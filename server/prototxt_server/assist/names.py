@@ -34,7 +34,7 @@ def at(analysis: Analysis, offset: int) -> Named | None:
     if spot.value is None or not _names_something(spot):
         return None
     start = spot.base + spot.value.start
-    return next((named for named in _all(analysis) if named.start == start), None)
+    return next((named for named in everywhere(analysis) if named.start == start), None)
 
 
 def _names_something(spot: Spot) -> bool:
@@ -46,7 +46,9 @@ def places(analysis: Analysis, offset: int) -> list[Named]:
     other, and what reads one reads the other.
     """
     here = at(analysis, offset)
-    return [] if here is None else [one for one in _all(analysis) if (one.kind, one.name) == (here.kind, here.name)]
+    return (
+        [] if here is None else [one for one in everywhere(analysis) if (one.kind, one.name) == (here.kind, here.name)]
+    )
 
 
 def renamed(analysis: Analysis, offset: int, new: str) -> list[tuple[int, int, str]]:
@@ -65,22 +67,22 @@ def renamed(analysis: Analysis, offset: int, new: str) -> list[tuple[int, int, s
     kind = found[0].kind
     if not new or any(ord(character) < ord(" ") for character in new):
         raise CannotRename(f"a {kind} needs a name of visible characters")
-    if any(one.kind == kind and one.name == new for one in _all(analysis)):
+    if any(one.kind == kind and one.name == new for one in everywhere(analysis)):
         raise CannotRename(f"{new!r} already is a {kind} of this net")
     escaped = new.replace("\\", "\\\\").replace('"', '\\"')
     return [(one.start, one.end, f'"{escaped}"') for one in found]
 
 
-def _all(analysis: Analysis) -> Iterator[Named]:
+def everywhere(analysis: Analysis) -> Iterator[Named]:
     """All names of blobs and of shared parameter blobs, each place once."""
     seen: set[int] = set()
-    for named in _everywhere(analysis):
+    for named in _written(analysis):
         if named.start not in seen:
             seen.add(named.start)
             yield named
 
 
-def _everywhere(analysis: Analysis) -> Iterator[Named]:
+def _written(analysis: Analysis) -> Iterator[Named]:
     file = analysis.file
     for entry in file.root.entries.get("input", ()):
         yield from _named(BLOB, entry, file.base_of(entry))

@@ -57,7 +57,8 @@ def resolve(ls: Server, action: types.CodeAction) -> types.CodeAction:
     """Compute the edit of "fix all", which the client asks for only when the user wants it."""
     document = ls.document(str(action.data)) if isinstance(action.data, str) else None
     if document is not None:
-        fixed = fix_text(Source(document.text, document.path), ls.settings.analysis, unsafe=False)
+        settings = ls.configuration.settings(document)
+        fixed = fix_text(Source(document.text, document.path), settings, unsafe=False)
         action.edit = convert.workspace_edit(document, difference(document.text, fixed), _versioned(ls))
     return action
 

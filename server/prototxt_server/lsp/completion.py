@@ -20,8 +20,10 @@ KINDS = {
     "filler": types.CompletionItemKind.Value,
     "blob": types.CompletionItemKind.Variable,
     "word": types.CompletionItemKind.Keyword,
+    "snippet": types.CompletionItemKind.Snippet,
+    "rule": types.CompletionItemKind.Reference,
 }
-OPTIONS = types.CompletionOptions(trigger_characters=['"'], resolve_provider=True)
+OPTIONS = types.CompletionOptions(trigger_characters=['"', "'", ":", " ", "[", "="], resolve_provider=True)
 
 
 def complete(ls: Server, params: types.CompletionParams) -> types.CompletionList:
@@ -31,27 +33,29 @@ def complete(ls: Server, params: types.CompletionParams) -> types.CompletionList
         return types.CompletionList(is_incomplete=False, items=[])
     snippets = ls.can("text_document.completion.completion_item.snippet_support")
     offset = convert.offset(document, params.position)
+    typed = params.context.trigger_character if params.context is not None else None
     items = [
         types.CompletionItem(
             label=item.label,
             kind=KINDS[item.kind],
             detail=item.detail,
-            sort_text=f"{item.order:04d} {item.label}" if item.kind != "blob" else f"{item.order:04d}",
+            sort_text=f"{item.order:04d} {number:04d}",  # as Caffe declares them, not by the alphabet
             insert_text_format=types.InsertTextFormat.Snippet if snippets else types.InsertTextFormat.PlainText,
             text_edit=types.TextEdit(
-                convert.range_of(document, item.start, offset), item.text if snippets else item.text.replace("$0", "")
+                convert.range_of(document, item.start, offset), item.text if snippets else item.plain
             ),
             tags=[types.CompletionItemTag.Deprecated] if item.deprecated else None,
-            data=list(item.doc_key) if item.doc_key[0] else None,
+            data={"doc": list(item.doc_key), "more": item.more},
         )
-        for item in proposals.complete(ls.analysis(document), offset)
+        for number, item in enumerate(proposals.complete(ls.analysis(document), offset, only_values=bool(typed)))
     ]
     return types.CompletionList(is_incomplete=False, items=items)
 
 
 def resolve(ls: Server, item: types.CompletionItem) -> types.CompletionItem:
     """Add the documentation."""
-    if isinstance(item.data, list) and len(item.data) == 3:
-        first, second, third = (str(part) for part in item.data)
+    key = item.data.get("doc") if isinstance(item.data, dict) else None
+    if isinstance(key, list) and len(key) == 3:
+        first, second, third = (str(part) for part in key)
         item.documentation = types.MarkupContent(types.MarkupKind.Markdown, proposals.document((first, second, third)))
     return item

@@ -13,10 +13,12 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcRequestCancelled
 
 from prototxt_gpu_check.client import Report, RunCancelled, WorkerClient, WorkerError
+from prototxt_net.finding import Finding
+from prototxt_net.words import count
+from prototxt_server.analysis import Analysis
 from prototxt_server.assist.batch import batch_of
-from prototxt_server.forward import as_findings
+from prototxt_server.forward import as_findings, request_of
 from prototxt_server.lsp import diagnostics
-from prototxt_server.lsp.document import Document
 from prototxt_server.rates import solvers_of
 
 if TYPE_CHECKING:
@@ -72,15 +74,17 @@ async def run_forward(ls: Server, *arguments: Any) -> dict[str, Any]:
     document = ls.document(str(arguments[0])) if arguments else None
     if document is None:
         raise JsonRpcInvalidParams("the command takes the URI of an open document")
-    digest, request = document.hash, _request(ls, document)
+    judged, digest = ls.analysis(document), document.hash
+    request = _request(ls, judged)
     ls.status("running", message=TITLE)
     progress = await _Progress.begin(ls)
     state, device, message = "error", "", "failed"
     try:
         report = await ls.runs.run(request, progress)
-        summary = _summary(report)
+        found = as_findings(report.findings, judged)
+        summary = _summary(report, found)
         if ls.document(document.uri) is document and document.hash == digest:
-            document.forward = tuple(as_findings(report.findings, ls.analysis(document)))
+            document.forward = tuple(found)
             document.batch, document.verdict = batch_of(report.data), summary["message"]
             document.forward_run += 1
             diagnostics.refresh(ls)
@@ -98,32 +102,27 @@ async def run_forward(ls: Server, *arguments: Any) -> dict[str, Any]:
         progress.end(message)
 
 
-def _request(ls: Server, document: Document) -> dict[str, Any]:
-    """What the worker is asked: the present text, read as the diagnostics were."""
-    judged = ls.analysis(document)
-    phase = ls.settings.analysis.phase
-    return {
-        "text": document.text,
-        "path": document.path,
-        "data": "auto",
-        "backward": "auto",
-        "solvers": [solver.to_json() for solver in solvers_of(judged, ls.reader)],
-        "dialect": judged.file.dialect,
-        "phase": phase if phase in ("TRAIN", "TEST") else "auto",
-        "device": ls.settings.device,
-        "batch": ls.settings.batch,
-        "deadline_s": DEADLINE_S,
-    }
+def _request(ls: Server, judged: Analysis) -> dict[str, Any]:
+    """What the worker is asked: the text as it was judged, beside the files that are open."""
+    return request_of(
+        judged,
+        data="auto",
+        backward="auto",
+        solvers=[solver.to_json() for solver in solvers_of(judged, ls.reader)],
+        device=ls.settings.device,
+        batch=ls.settings.batch,
+        deadline_s=DEADLINE_S,
+    )
 
 
-def _summary(report: Report) -> dict[str, Any]:
+def _summary(report: Report, found: list[Finding]) -> dict[str, Any]:
     """What the command hands back: the result without its numbers."""
-    data, count = report.data, len(report.findings)
-    verdict = "nothing to report" if not count else "1 finding" if count == 1 else f"{count} findings"
+    data = report.data
+    verdict = count(len(found), "finding") if found else "nothing to report"
     batch = f", batch {data['batch_used']}" if data.get("batch_used") else ""
     kept = ("status", "device", "phase", "batch_requested", "batch_used", "loss", "timing_ms", "degraded")
     summary: dict[str, Any] = {key: data.get(key) for key in kept}
-    summary["findings"] = [{"code": f.code, "layer": f.layer, "message": f.message} for f in report.findings]
+    summary["findings"] = [{"code": f.code, "layer": f.layer, "message": f.message} for f in found]
     summary["message"] = data.get("error") or f"{verdict} on {data['device']}{batch}, {data['phase']}"
     return summary
 

@@ -18,6 +18,7 @@ layer { name: "scale1" type: "Scale" bottom: "conv1" top: "conv1" scale_param { 
 layer { name: "pool1" type: "Pooling" bottom: "conv1" top: "pool1" pooling_param { pool: AVE kernel_size: 7 } }
 layer { name: "prob" type: "Softmax" bottom: "pool1" top: "prob" }
 # lsp: ignore[BN031, NET002] measured
+# lsp: ignore-file[SCH001]
 """
 
 CASES = {
@@ -43,6 +44,7 @@ CASES = {
     "blob written": ('bottom: "data" top: "con‸v1"', ["Version 1 of 3", "Written by conv1", "Read by bn1"]),
     "output": ('top: "pr‸ob"', ["Read by nobody"]),
     "rule code": ("ignore[BN0‸31", ["**BN031**", "error"]),
+    "rule code for the file": ("SCH‸001", ["**SCH001**"]),
     "second rule code": ("NET00‸2]", ["**NET002**"]),
 }  # fmt: skip
 

@@ -104,6 +104,30 @@ async def test_it_is_shown_as_long_as_a_net_needs_it(capabilities, client, edit,
     assert not await shown(client, path, some=False)
 
 
+async def test_fixing_all_goes_by_the_file(client, edit, tmp_path: Path) -> None:
+    text = """input: "d"
+input_shape { dim: 2 dim: 3 dim: 4 dim: 4 }
+layer {
+  name: "b"
+  type: "BatchNorm"
+  bottom: "d"
+  top: "b"
+  param { lr_mult: 1 }
+}
+"""
+    folder = tmp_path.as_uri()
+    loud = edit(text, folder=folder)
+    every = types.Range(types.Position(0, 0), types.Position(99, 0))
+    (action,) = await loud.actions(every, types.CodeActionKind.SourceFixAll)
+    assert "lr_mult" not in loud.apply((await client.code_action_resolve_async(action)).edit)
+    (tmp_path / "quiet").mkdir()
+    (tmp_path / "quiet" / "prototxt-lsp.toml").write_text('ignore = ["BN001"]\n')
+    quiet = edit(text, folder=f"{folder}/quiet")
+    (action,) = await quiet.actions(every, types.CodeActionKind.SourceFixAll)
+    fixed = quiet.apply((await client.code_action_resolve_async(action)).edit)
+    assert ("lr_mult" in fixed, "input_shape" in fixed) == (True, False)
+
+
 @watching
 @pytest.mark.parametrize("options", [{"dialect": "nvidia-0.15", "ignore": ["BN055"]}], indirect=True)
 async def test_the_editor_goes_before_the_file(capabilities, options, client, edit, tmp_path: Path) -> None:

@@ -52,6 +52,19 @@ async def test_findings_stay_until_the_text_changes(options, client, edit) -> No
     assert await forward(net) == []
 
 
+async def test_a_comment_silences_what_the_run_says(client, edit) -> None:
+    net = edit(DEAD)
+    loud = {finding["code"] for finding in (await run(net))["findings"]}
+    assert "DYN002" in loud
+    (dead,) = [item for item in (await net.pull()).items if item.code == "DYN002"]
+    actions = await net.actions(dead.range, types.CodeActionKind.QuickFix)
+    assert any(action.title == "Ignore DYN002 for this layer" for action in actions)
+    quiet = edit(
+        DEAD.replace('layer {\n  name: "conv2"', '# lsp: ignore[DYN002]\nlayer {\n  name: "conv2"'), "quiet.prototxt"
+    )
+    assert {finding["code"] for finding in (await run(quiet))["findings"]} == loud - {"DYN002"}
+
+
 async def test_progress_and_status(client, edit) -> None:
     net = edit(DEAD)
     await run(net)

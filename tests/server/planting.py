@@ -24,6 +24,13 @@ from prototxt_server.report.rule_examples import read_example
 from prototxt_server.rules.base import Example, Rule
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+TRAINED_EXAMPLES = (
+    "bn_by_the_blog.prototxt",
+    "bn_zero_gamma.prototxt",
+    "dead_layer.prototxt",
+    "frozen_teacher.prototxt",
+    "loss_87.prototxt",
+)
 GRAFTED = ("lenet", "googlenet", "resnet50", "mobilenet", "squeezenet")
 TRANSPLANTED = (
     "lenet",
@@ -95,12 +102,12 @@ def style_of(analysis: Analysis) -> Style:
     return "train_val" if any(kind(net) == "trainable" for net in analysis.nets) else "deploy"
 
 
-def grafted(rule: Rule, example: Example) -> Iterator[Planted]:
+def grafted(rule: Rule, example: Example, hosts: tuple[str, ...] = ()) -> Iterator[Planted]:
     """One faulty net for each place of the fault in each host. No name of the host is one of the example's."""
     alone = read(rule, example)
     style = style_of(alone)
     with_example = style == "deploy" and "BatchNorm" in schema(alone.file.dialect).layer_types
-    names = ("lenet_bn.prototxt", *GRAFTED[1:]) if with_example else GRAFTED
+    names = hosts or (("lenet_bn.prototxt", *GRAFTED[1:]) if with_example else GRAFTED)
     graft = example.text if example.text.endswith("\n") else example.text + "\n"
     for name in names:
         blocks = [re.sub(r'(?m)^(  (?:name|bottom|top): ")', r"\1host/", block) for block in host(name, style).blocks]

@@ -10,7 +10,16 @@ from collections.abc import Iterable
 import pytest
 from tests.server import own_faults_bn, own_faults_net  # noqa: F401  (importing registers)
 from tests.server.own_faults import FAULTS
-from tests.server.planting import Planted, grafted, in_solvers, places, read, transplanted
+from tests.server.planting import (
+    TRAINED_EXAMPLES,
+    Planted,
+    grafted,
+    in_solvers,
+    places,
+    read,
+    style_of,
+    transplanted,
+)
 
 from prototxt_server.rules.base import Example, Rule
 from prototxt_server.rules.catalogue import load_all
@@ -60,6 +69,16 @@ def result(rule: Rule, example: Example, planted: Iterable[Planted]) -> dict[str
 
 RULES = [rule for rule in load_all() if not any(example.files or example.stored for example in rule.BAD[:SHOWN])]
 IN_A_HOST = [rule for rule in RULES if rule.code not in NOT_GRAFTED]
+IN_EXAMPLES = [
+    rule
+    for rule in IN_A_HOST
+    if (alone := read(rule, rule.BAD[0])).file.kind == "net" and style_of(alone) == "train_val"
+]
+ELSEWHERE = {  # a net with a frozen part of its own
+    "BN016": {"frozen_teacher.prototxt"},  # speaks once for all frozen parts, at the first
+    "BN042": {"frozen_teacher.prototxt"},  # silent where weights will be loaded
+    "FRZ007": {"frozen_teacher.prototxt"},  # as BN016
+}
 IN_OWN_LAYERS = [
     rule
     for rule in RULES
@@ -76,6 +95,13 @@ def test_the_example_is_reported_in_the_middle_of_five_nets(rule: Rule) -> None:
         found = result(rule, example, plant(rule, example))
         assert found == dict.fromkeys(found, True)
         assert len(found) == 5
+
+
+@pytest.mark.parametrize("rule", IN_EXAMPLES, ids=lambda rule: rule.code)
+def test_the_example_is_reported_in_the_middle_of_the_nets_that_newcomers_run(rule: Rule) -> None:
+    found = result(rule, rule.BAD[0], grafted(rule, rule.BAD[0], TRAINED_EXAMPLES))
+    assert {host for host, seen in found.items() if not seen} == ELSEWHERE.get(rule.code, set())
+    assert len(found) == 5
 
 
 @pytest.mark.parametrize("rule", IN_OWN_LAYERS, ids=lambda rule: rule.code)

@@ -41,6 +41,8 @@ class Binder:
             name = field.name
             field_type = known.get(name)
             if field_type is None:
+                if field.value is None:
+                    continue  # a name that is still being typed; the grammar has said that it has no value
                 self._report("SCH001", field.start, field.name_end, message=type_.name, field=name)
                 continue
             have = entries.get(name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from prototxt_grammar.tree import Field, Tree
+from prototxt_grammar.tree import Field, Message, Tree
 from prototxt_net.finding import Problem
 from prototxt_net.message import Bound, Entry
 from prototxt_net.schema.model import Schema
@@ -33,7 +33,7 @@ class LayerDef:
     conditional: whether include or exclude rules decide in which nets the layer is. in_place: for each top, whether
     the bottom of the same place has its name. marks: what `marks.py` remembers here. upgraded: Caffe upgrades the net
     before it builds it, as it does with all but those that stand in a solver. unread: the layer has values that cannot
-    be read, or misspelt fields; what it makes of its bottoms is unknown until they are corrected.
+    be read, or misspelt fields, or its end is missing; what it makes of its bottoms is unknown until that is corrected.
     """
 
     node: Field
@@ -50,6 +50,11 @@ class LayerDef:
     marks: tuple[int, tuple[Mark, ...]] | None = None
     upgraded: bool = True
     unread: bool = False
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the block is not closed: what it lacks may still come."""
+        return isinstance(self.node.value, Message) and not self.node.value.closed
 
     def __post_init__(self) -> None:
         """Find out what is asked of every layer at every keystroke."""

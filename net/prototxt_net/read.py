@@ -50,7 +50,8 @@ def bind_chunk(chunk: Chunk, schema: Schema, root: str) -> BoundChunk:
             layers = [layer_def(entry, schema) for entry in blocks if isinstance(entry.value, Bound)]
             if binder.problems or chunk.problems:
                 for definition in layers:
-                    definition.unread = not all(entry.ok for entry in definition.bound.walk())
+                    readable = all(entry.ok for entry in definition.bound.walk())
+                    definition.unread = definition.unfinished or not readable
         found = BoundChunk(bound.entries, layers, binder.problems)
         if len(layers) == 1 and not bound.entries and not binder.problems:
             found.alone = layers[0]

@@ -103,6 +103,8 @@ def _set_up(definition: LayerDef, bottoms: tuple[Shape | None, ...], schema: Sch
     extra = _parameter_specs(context, entry, result)
     problems = tuple({(p.code, p.start, p.end, p.message): p for p in (*result.problems, *extra)}.values())
     made = (None,) * tops if definition.unread else result.tops
+    if definition.unfinished:
+        problems = ()  # that it is not closed is said already
     return SetUp(made, result.params, result.macs, problems)
 
 

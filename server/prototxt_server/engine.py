@@ -285,9 +285,11 @@ def _from_problem(
 
 
 def _follows(analysis: Analysis, node: Node, problem: Problem) -> bool:
-    """Whether a layer lacks a field only because its name or its value cannot be read, which is said there."""
+    """Whether a layer lacks a field only because it, its name or its value cannot be read, which is said there."""
     missing = problem.data["missing"]
     start, end = node.layer.span()
+    if any(start <= base + found.start < end for base, found in analysis.tree.problems()):
+        return True  # the layer is not all there yet
     for other in analysis.file.problems:
         if start <= other.start < end and isinstance(missing, tuple):
             near = str(other.data.get("near", ""))

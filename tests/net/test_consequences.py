@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from prototxt_grammar import parse
+from prototxt_grammar.edits import apply_edits
 from prototxt_grammar.tree import Field, Message, Scalar
 from prototxt_server.analysis import Settings, Source
 from prototxt_server.engine import analyze
@@ -97,6 +98,26 @@ def test_a_value_that_cannot_be_read_is_one_error_where_it_stands(wrong: str) ->
 def test_a_misspelt_field_is_one_error_and_what_it_would_have_said_is_not_guessed(word: str, slip: str) -> None:
     said = errors(NET.replace(word, slip, 1))
     assert [code for code, _ in said] == ["SCH001"], said
+
+
+def test_a_net_that_ends_anywhere_has_errors_of_syntax_only() -> None:
+    """What is not closed is said once, at the innermost message; beside it the name or string that is half typed."""
+    for end in range(1, len(NET), 3):
+        said = errors(NET[:end])
+        typed = {code for code, _ in said} - {"SYN002"}
+        assert len(said) == len({code for code, _ in said}), (NET[:end], said)
+        assert typed in (set(), {"SYN001"}, {"SYN006"}, {"SCH002"}), (NET[:end], said)
+        last = NET.count("\n", 0, end) + 1
+        assert all(code == "SYN002" or last - row <= 1 for code, row in said), (NET[:end], said)
+
+
+def test_a_fix_closes_all_that_is_open() -> None:
+    text = NET[: NET.index("xavier")] + 'xavier"'
+    found = [f for f in analyze(Source(text), Settings(dialect="bvlc", phase="TRAIN")).findings if f.code == "SYN002"]
+    assert [text[f.start - 14 : f.start] for f in found] == ["weight_filler "]
+    assert "nor `convolution_param` and `layer` around it" in found[0].message
+    fixed = apply_edits(text, found[0].fix.edits)
+    assert errors(fixed) == []
 
 
 def test_errors_of_their_own_are_all_reported() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from prototxt_grammar.edits import Edit
 from prototxt_net.finding import Applicability, Finding, Fix, Related, Severity
@@ -41,14 +41,18 @@ def solver(**changes: str | None) -> str:
 
 
 class SolverRule(Rule):
-    """A rule about solver files: override `check_solver`."""
+    """A rule about solver files: override `check_solver`. whole: it asks for fields, which may still be typed."""
+
+    whole: ClassVar[bool] = False
 
     def check_solver(self, analysis: Analysis, root: Bound) -> Iterable[Finding]:
         """Findings about the solver whose fields are `root`."""
         return ()
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
-        """Solver files only."""
+        """Solver files only; what a file lacks is not asked while it has syntax errors."""
+        if self.whole and next(iter(analysis.tree.problems()), None) is not None:
+            return
         if analysis.file.kind == "solver" and analysis.file.root.entries:
             yield from self.check_solver(analysis, analysis.file.root)
 

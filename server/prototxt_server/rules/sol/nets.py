@@ -42,6 +42,7 @@ class TrainNetCount(SolverRule):
 
     code = "SOL001"
     name = "train-net-count"
+    whole = True
     severity = "error"
     GOOD = (Example(solver()), Example(solver(net=None, train_net='"train.prototxt"', test_net='"test.prototxt"')))
     BAD = (Example(solver(net=None, test_iter=None)), Example(solver(train_net='"train.prototxt"')))
@@ -78,6 +79,7 @@ class TestIterCount(SolverRule):
 
     code = "SOL002"
     name = "test-iter-count"
+    whole = True
     severity = "error"
     GOOD = (Example(solver()), Example(solver(test_iter=None, test_interval=None)))
     BAD = (
@@ -126,6 +128,7 @@ class TestInterval(SolverRule):
 
     code = "SOL003"
     name = "test-interval"
+    whole = True
     severity = "error"
     GOOD = (Example(solver()), Example(solver(test_iter=None, test_interval=None)))
     BAD = (Example(solver(test_interval=None)), Example(solver(test_interval="0")))

@@ -42,6 +42,7 @@ class UnknownPolicy(SolverRule):
 
     code = "SOL004"
     name = "unknown-policy"
+    whole = True
     severity = "error"
     fix_safety = "unsafe"
     GOOD = (Example(solver()), Example(solver(lr_policy='"poly"', power="1")))
@@ -89,6 +90,7 @@ class PolicyParams(SolverRule):
 
     code = "SOL005"
     name = "policy-params"
+    whole = True
     severity = "error"
     fix_safety = "unsafe"
     GOOD = (Example(solver(**_STEP)), Example(solver(lr_policy='"inv"', power="0.75")))
@@ -259,6 +261,7 @@ class MissingBaseLr(SolverRule):
 
     code = "SOL007"
     name = "missing-base-lr"
+    whole = True
     severity = "error"
     GOOD = (Example(solver()),)
     BAD = (Example(solver(base_lr=None)), Example(solver(base_lr=None, momentum="0", type='"AdaDelta"')))

@@ -33,7 +33,7 @@ class SyntaxRule(Rule):
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:
         """One finding a problem."""
         source = analysis.tree.text
-        for base, problem in _problems(analysis):
+        for base, problem in problems_of(analysis):
             if problem.kind in self.kinds:
                 start, end = base + problem.start, base + problem.end
                 if self.takes(problem, source[start:end]):
@@ -42,7 +42,8 @@ class SyntaxRule(Rule):
                     yield self.in_file(analysis.file, message, start, end, aborts=True, fix=fix)
 
 
-def _problems(analysis: Analysis) -> list[tuple[int, SyntaxProblem]]:
+def problems_of(analysis: Analysis) -> list[tuple[int, SyntaxProblem]]:
+    """The parser's problems, each with the offset that its own count from."""
     found = analysis.cache.get("syntax problems")
     if not isinstance(found, list):
         found = analysis.cache["syntax problems"] = list(analysis.tree.problems())

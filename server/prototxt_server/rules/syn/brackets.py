@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from prototxt_grammar.edits import Edit, field_removal, indent_of, line_start, newline_of
 from prototxt_grammar.tree import SyntaxProblem
-from prototxt_net.finding import Fix
+from prototxt_net.finding import Finding, Fix
 from prototxt_server.rules.base import Example, rule
 from prototxt_server.rules.example_nets import CONV, IMAGE
-from prototxt_server.rules.syn.base import SyntaxRule
+from prototxt_server.rules.syn.base import SyntaxRule, problems_of
 
 if TYPE_CHECKING:
     from prototxt_server.analysis import Analysis
@@ -45,6 +46,42 @@ class UnclosedMessage(SyntaxRule):
         Example('layer < name: "x" type: "Silence" }\n'),
     )
 
+    def check_file(self, analysis: Analysis) -> Iterable[Finding]:
+        """One finding for the messages that are open at the same place: at the innermost, whose name comes first."""
+        groups: dict[int, list[tuple[int, SyntaxProblem]]] = {}
+        for base, problem in problems_of(analysis):
+            if problem.kind == "unclosed":
+                groups.setdefault(base + problem.at, []).append((base, problem))
+            elif problem.kind in self.kinds:
+                yield self._one(analysis, problem, base, ())
+        for group in groups.values():
+            base, innermost = group.pop()
+            yield self._one(analysis, innermost, base, tuple(reversed(group)))
+
+    def _one(
+        self, analysis: Analysis, problem: SyntaxProblem, base: int, around: tuple[tuple[int, SyntaxProblem], ...]
+    ) -> Finding:
+        text = analysis.tree.text
+        start, end = base + problem.start, base + problem.end
+        message = self.words(analysis, problem, base, text[start:end])
+        fix = self.cure(analysis, problem, base)
+        for outer_base, outer in around:
+            more = self.cure(analysis, outer, outer_base)
+            if fix is not None and more is not None:
+                closers = fix.edits[0].content + more.edits[0].content
+                edit = Edit(base + problem.at, base + problem.at, closers)
+                fix = Fix("unsafe", f"Close all {len(around) + 1}", (edit,))
+        if around:
+            names = " and ".join(self._name(text, outer_base + outer.start) for outer_base, outer in around)
+            message = message.replace(" is never closed,", f" is never closed, nor {names} around it,", 1)
+        return self.in_file(analysis.file, message, start, end, aborts=True, fix=fix)
+
+    @staticmethod
+    def _name(text: str, here: int) -> str:
+        """The field before a bracket, or what to call it. Only a little is looked at: this runs at every keystroke."""
+        name = re.search(r"(\w+)\s*:?\s*\Z", text[max(0, here - 200) : here])
+        return f"`{name.group(1)}`" if name else "this message"
+
     def words(self, analysis: Analysis, problem: SyntaxProblem, base: int, text: str) -> str:
         """The message."""
         if problem.kind == "mismatched-close":
@@ -52,10 +89,7 @@ class UnclosedMessage(SyntaxRule):
                 f"`{text}` closes a message that another kind of bracket opened: expected {problem.expected}, so Caffe "
                 "refuses the file. Use the same pair."
             )
-        here = base + problem.start
-        # Only what stands just before the bracket: this runs on every keystroke while one is open.
-        name = re.search(r"(\w+)\s*:?\s*\Z", analysis.tree.text[max(0, here - 200) : here])
-        what = f"`{name.group(1)}`" if name else "this message"
+        what = self._name(analysis.tree.text, base + problem.start)
         close = problem.expected.strip('"') or "}"
         return (
             f"{what} opened here is never closed, so everything after it is read as part of it and Caffe refuses the "

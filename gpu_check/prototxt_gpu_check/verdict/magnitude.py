@@ -71,7 +71,8 @@ def _empty_statistics(view: View) -> Iterator[Finding]:
         advice = "use_global_stats is true although nothing has been stored: delete it, or load weights."
     else:
         severity = "info"
-        advice = "That is how every fresh net runs with stored statistics; load weights, or check the TRAIN phase."
+        way_out = "load weights, or check the TRAIN phase" if view.result.phase == "TEST" else "load weights"
+        advice = f"That is how every fresh net runs with stored statistics; {way_out}."
     for layer in empty:
         for blob, _ in view.own(layer):
             view.explain(blob, severity)
@@ -82,7 +83,7 @@ def _empty_statistics(view: View) -> Iterator[Finding]:
         f"'{first.name}'{others} {each}{verb} by {gain:.3g} (1/sqrt(eps)), because the stored statistics are empty"
         f"{outcome} {advice}",
         "batch_norm_param.use_global_stats",
-        [(layer.node, f"'{layer.name}' multiplies as well") for layer in empty[1:]],
+        [(layer.node, f"'{layer.name}' multiplies as well") for layer in empty[1:] if severity != "info"],
     )
 
 

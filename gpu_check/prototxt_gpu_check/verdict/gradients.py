@@ -180,7 +180,7 @@ def _nonfinite(view: View, found: BackwardResult) -> Iterator[Finding]:
 def _exploding(view: View, found: BackwardResult) -> Iterator[Finding]:
     """Against the weights, so that the size of the net does not matter, and divided by what the losses add up.
 
-    Weights in front of a BatchNorm are left out: those of deep residual nets start with gradients that large, and train.
+    Weights in front of a BatchNorm are left out: those of deep residual nets start with such gradients, and train.
     """
     if view.explained or not view.from_scratch or view.substituted:
         return

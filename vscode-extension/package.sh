@@ -15,6 +15,7 @@ rm -rf bundled && mkdir bundled
 "$python" -m pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir bundled $root
 step "checking types, bundling src/, packaging"
 cp $root/LICENSE LICENSE
+cp $root/docs/images/editor.png images/editor.png
 # silent: what npm says around the scripts; what the scripts say stays.
-npm_config_loglevel=silent npx --no-install vsce package --no-dependencies --allow-missing-repository --out prototxt-lsp.vsix
+npm_config_loglevel=silent npx --no-install vsce package --no-dependencies --out prototxt-lsp.vsix
 step "vscode-extension/prototxt-lsp.vsix in $((SECONDS - begin)) s"

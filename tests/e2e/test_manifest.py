@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -48,3 +49,26 @@ def test_the_defaults_of_the_editor_are_those_of_the_server(properties: dict[str
             place = place.setdefault(group, {})
         place[last] = properties[name]["default"]
     assert read_settings(raw) == ServerSettings()
+
+
+def test_what_the_walkthrough_leads_to_is_there(manifest: dict[str, Any]) -> None:
+    commands = {command["command"] for command in manifest["contributes"]["commands"]}
+    for step in manifest["contributes"]["walkthroughs"][0]["steps"]:
+        for command in re.findall(r"\(command:([\w.]+)", step["description"]):
+            assert command in commands or command.startswith("workbench.action.")
+        name = Path(step["media"]["image"]).name
+        assert (ROOT / "docs" / "images" / name).is_file(), "package.sh copies it from there"
+        for event in step.get("completionEvents", ()):
+            kind, _, what = event.partition(":")
+            known = {"onCommand": commands, "onContext": {"prototxt.ready"}, "onLanguage": {"prototxt", "caffe-log"}}
+            assert what in known[kind]
+
+
+def test_every_command_has_a_category_and_every_setting_a_description(
+    manifest: dict[str, Any], properties: dict[str, dict[str, Any]]
+) -> None:
+    assert {command["category"] for command in manifest["contributes"]["commands"]} == {"Prototxt"}
+    assert [
+        name for name, entry in properties.items() if not entry.keys() & {"description", "markdownDescription"}
+    ] == []
+    assert (ROOT / "vscode-extension" / manifest["icon"]).is_file()

@@ -1,6 +1,6 @@
 /** The one server process: started, stopped and restarted one step at a time. */
 import type { ChildProcess } from 'node:child_process';
-import type { LogOutputChannel } from 'vscode';
+import type { CompletionItem, LogOutputChannel } from 'vscode';
 import {
   CloseAction,
   ErrorAction,
@@ -179,6 +179,13 @@ function clientOptions(log: LogOutputChannel, settings: ServerSettings, progress
     initializationOptions: { settings },
     initializationFailedHandler: () => false,
     middleware: {
+      provideCompletionItem: async (document, position, context, token, next) => {
+        const found = await next(document, position, context, token);
+        for (const item of Array.isArray(found) ? found : (found?.items ?? [])) {
+          if (asksAgain(item)) item.command = { command: 'editor.action.triggerSuggest', title: 'Propose the value' };
+        }
+        return found;
+      },
       handleWorkDoneProgress: (token, params, next) => progress.handle(token, params, next),
       // From the lens and the lightbulb; the palette's command goes its own way.
       executeCommand: async (command, args, next) => {
@@ -192,6 +199,12 @@ function clientOptions(log: LogOutputChannel, settings: ServerSettings, progress
       },
     },
   };
+}
+
+/** Whether the server has proposals for the place where this one leaves the cursor. */
+function asksAgain(item: CompletionItem): boolean {
+  const data = (item as { data?: { more?: unknown } | null }).data;
+  return data?.more === true;
 }
 
 function same(a: Launch, b: Launch): boolean {

@@ -1,5 +1,5 @@
 /** The language status item: is the server there, and on which device did the last batch run. */
-import { type Disposable, languages, LanguageStatusSeverity } from 'vscode';
+import { commands, type Disposable, languages, LanguageStatusSeverity } from 'vscode';
 import { SHOW_LOG } from './names';
 import { type ForwardState, type ServerState, statusView } from './statusView';
 
@@ -26,6 +26,7 @@ export class Status implements Disposable {
     this.item.detail = view.detail ?? '';
     this.item.severity = SEVERITIES[view.severity];
     this.item.busy = view.busy;
+    void commands.executeCommand('setContext', 'prototxt.ready', state.kind === 'ready');
   }
 
   /** News of the one-batch check; meaningless, and dropped, while no server is ready. */

@@ -29,6 +29,16 @@ layer {
 layer { name: "relu2" type: "ReLU" bottom: "conv2" top: "conv2" }
 """
 
+LOSS = """layer {
+  name: "ip"
+  type: "InnerProduct"
+  bottom: "conv2"
+  top: "ip"
+  inner_product_param { num_output: 5 weight_filler { type: "xavier" } }
+}
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+"""
+
 
 async def run(net):
     return await net.client.workspace_execute_command_async(types.ExecuteCommandParams(RUN, arguments=[net.uri]))
@@ -63,6 +73,18 @@ async def test_a_comment_silences_what_the_run_says(client, edit) -> None:
         DEAD.replace('layer {\n  name: "conv2"', '# lsp: ignore[DYN002]\nlayer {\n  name: "conv2"'), "quiet.prototxt"
     )
     assert {finding["code"] for finding in (await run(quiet))["findings"]} == loud - {"DYN002"}
+
+
+async def test_a_finding_of_the_run_offers_the_fix_of_the_rule_that_explains_it(client, edit) -> None:
+    text = DEAD.replace('top: "data" input_param {', 'top: "data" top: "label" input_param {', 1).replace(
+        "dim: 8 } } }", "dim: 8 } shape { dim: 4 } } }", 1
+    )
+    net = edit(text + LOSS)
+    await run(net)
+    (dead,) = [item for item in (await net.pull()).items if item.code == "DYN002"]
+    assert "INI002 has a fix" in dead.message
+    actions = await net.actions(dead.range, types.CodeActionKind.QuickFix)
+    assert "Use msra (DYN002, changes what it computes)" in [action.title for action in actions]
 
 
 async def test_progress_and_status(client, edit) -> None:

@@ -103,6 +103,8 @@ def forward(
         result = _with_memory(file, state, inputs, options, request, backend, stored, progress, cancelled, notes)
     except (DataError, plan.Unfit) as error:
         raise Refused(str(error)) from None
+    except weights.WeightsError as error:  # blobs are read when their layer runs
+        raise Refused(str(error), "file") from None
     result.degraded[:0] = notes
     result.solvers = request.solvers
     if result.backward is not None and not backward(result.net).layers:

@@ -8,8 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from prototxt_gpu_check.data.base import first_line
 from prototxt_gpu_check.layout import count
 from prototxt_gpu_check.weights import Blob, Floats, Ints, StoredLayer, WeightsError
+
+_NUMBERS = frozenset(map(str, range(1000)))
+"""Names of the blobs of a layer."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -30,8 +34,12 @@ class Hdf5Blob:
         """The numbers as float32."""
         import h5py
 
-        with h5py.File(self.path, "r") as file:
-            return np.asarray(file[self.dataset][()], np.float32)
+        try:
+            with h5py.File(self.path, "r") as file:
+                return np.asarray(file[self.dataset][()], np.float32)
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            message = f"{self.path}: the blob {self.dataset} cannot be read: {first_line(error)}."
+            raise WeightsError(message) from None
 
 
 def read_hdf5(path: str | Path) -> dict[str, StoredLayer]:
@@ -49,8 +57,8 @@ def read_hdf5(path: str | Path) -> dict[str, StoredLayer]:
                 raise WeightsError(f"{path} is an HDF5 file without the group `data`: it holds no weights.")
             groups = _groups(data, h5py.Group)
             return {name: StoredLayer(name, "", _blobs(path, group), hdf5=True) for name, group in groups}
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read as HDF5: {error}.") from None
+    except (OSError, RuntimeError, KeyError) as error:
+        raise WeightsError(f"{path} cannot be read as HDF5: {first_line(error)}.") from None
 
 
 def _groups(group: Any, kind: type, prefix: str = "") -> list[tuple[str, Any]]:
@@ -67,8 +75,12 @@ def _groups(group: Any, kind: type, prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _blobs(path: str | Path, group: Any) -> list[Blob | None]:
-    names = [name for name in group if name.isdigit()]
+    import h5py
+
+    names = [name for name in group if name in _NUMBERS and isinstance(group[name], h5py.Dataset)]
     blobs: list[Blob | None] = [None] * (max(map(int, names), default=-1) + 1)
     for name in names:
+        if group[name].shape is None or group[name].dtype.kind not in "fiu":
+            raise WeightsError(f"{path}: the blob {group.name}/{name} holds no numbers.")
         blobs[int(name)] = Hdf5Blob(str(path), f"{group.name}/{name}", tuple(map(int, group[name].shape)))
     return blobs

@@ -166,6 +166,8 @@ class Worker:
 
 def read_request(data: dict[str, Any]) -> Any:
     """A JSON request as policy.Request. Raises policy.Refused for arrays that cannot be read."""
+    from tokenize import TokenError
+
     import numpy as np
 
     from prototxt_gpu_check.policy import Refused, Request
@@ -177,14 +179,15 @@ def read_request(data: dict[str, Any]) -> Any:
             array = np.load(path, allow_pickle=False)
         except OSError as error:
             raise Refused(f"{path}: {error.strerror or error}", "file") from None
-        except (ValueError, EOFError):
+        except (ValueError, EOFError, SyntaxError, TokenError):  # the head is a dictionary in Python's words
             raise Refused(f"{path} is no .npy file, or not a whole one", "file") from None
         except MemoryError:
             raise Refused(f"{path} does not fit into memory, if it holds what its head says", "file") from None
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or not array.size:
             held = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "several arrays"
             raise Refused(f"{path} cannot be used for '{name}': it holds {held}, not one array of numbers", "file")
-        inputs[name] = array.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # a double beyond float32 is infinite in Caffe too
+            inputs[name] = array.astype(np.float32, copy=False)
     paths = data.get("weights") or ()
     return Request(
         text=data["text"],

@@ -22,6 +22,12 @@ Sample: TypeAlias = tuple[Floats, ...]
 """One sample, an array for each top: an image (C, H, W), a label ()."""
 
 
+def first_line(error: BaseException) -> str:
+    """What a library says, without the details that some put on lines of their own."""
+    said = str(error.args[0] if isinstance(error, KeyError) and error.args else error).strip().splitlines()
+    return said[0].rstrip(" .") if said else type(error).__name__
+
+
 class DataError(Exception):
     """The source is there and Caffe could not read it either, or not as the net says; one sentence."""
 

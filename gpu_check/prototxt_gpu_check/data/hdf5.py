@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from prototxt_gpu_check.data.base import Absent, DataError, Sample, Source, find
+from prototxt_gpu_check.data.base import Absent, DataError, Sample, Source, find, first_line
 from prototxt_gpu_check.data.lists import permutation
 from prototxt_gpu_check.fill import stream
+
+INT_MAX = 2**31 - 1
 
 
 def source(path: Path, tops: Sequence[str], shuffle: bool, folders: Sequence[Path], seed: int) -> Source:
@@ -31,8 +33,8 @@ def source(path: Path, tops: Sequence[str], shuffle: bool, folders: Sequence[Pat
                         order = permutation(rows, stream(seed, "rows", path, at)) if shuffle else range(rows)
                         for row in order:
                             yield tuple(np.asarray(data[row], np.float32) for data in sets)
-                except OSError as error:
-                    raise DataError(f"{files[at]} cannot be read as HDF5: {error}") from None
+                except (OSError, RuntimeError) as error:
+                    raise DataError(f"{files[at]} cannot be read as HDF5: {first_line(error)}") from None
 
     return Source("HDF5", path, samples)
 
@@ -51,6 +53,8 @@ def _files(path: Path, folders: Sequence[Path]) -> list[Path]:
         file = find(name, [*folders, path.parent])
         if file is None:
             raise DataError(f"{path} lists {name}, which is not there; Caffe aborts")
+        if file.is_dir():
+            raise DataError(f"{path} lists {name}, which is a folder; Caffe aborts")
         found.append(file)
     return found
 
@@ -63,6 +67,8 @@ def _dataset(file: Any, name: str, path: Path) -> Any:
         raise DataError(f"{path} has no dataset '{name}'; Caffe aborts")
     if data.dtype.kind not in "fiu" or not data.ndim:
         raise DataError(f"{path}: dataset '{name}' holds {data.dtype} of shape {data.shape}, no rows of numbers")
+    if data.size > INT_MAX:  # Caffe loads a file whole, into a blob
+        raise DataError(f"{path}: dataset '{name}' of shape {data.shape} is larger than a blob can be; Caffe aborts")
     return data
 
 

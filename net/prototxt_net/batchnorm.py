@@ -134,6 +134,14 @@ def gamma_starts_at_zero(node: Node, dialect: str) -> bool:
     return constant(param.sub(name)) == 0.0
 
 
+def beta_starts_at_zero(node: Node, dialect: str) -> bool:
+    """Whether the layer's own beta is 0 before training, as it is without a filler (or has none)."""
+    if not affine(node, dialect):
+        return True
+    name = "shift_filler" if norm_family(node, dialect) == "SG" else "bias_filler"
+    return constant(fields(node).sub(name)) == 0.0
+
+
 # -- batch or stored statistics ----------------------------------------------------------------------------------------
 
 

@@ -301,3 +301,25 @@ def test_a_filler_is_called_what_it_is(filler: str, said: str) -> None:
     text = CHAIN + scale("s", "conv1", param=f"bias_term: true filler {filler}") + relu("r", "conv1") + _head("conv1")
     messages = [f.message for f in analyze(Source(text), Settings(dialect="bvlc")).findings if f.code == "BN022"]
     assert [message.startswith(f"'s': {said} starts gamma at 0") for message in messages] == [True]
+
+
+BETA = {
+    "bvlc": (scale("bn1", "conv1", param="filler { } bias_term: true %s"), "bias_filler { value: 0.1 }", "BN022"),
+    "nvidia-0.15": (bn("bn1", "conv1", "batch_norm_param { engine: CAFFE %s }"), "bias_filler { value: 0.1 }", "BN031"),
+    "nvidia-0.17": (
+        bn("bn1", "conv1", "batch_norm_param { scale_filler { } %s }"),
+        "bias_filler { value: 1 }",
+        "BN031",
+    ),
+    "segnet": (bn("bn1", "conv1", "bn_param { %s }", type_="BN"), "shift_filler { value: 0.001 }", "BN031"),
+    "pspnet": (bn("bn1", "conv1", "bn_param { %s }", type_="BN"), 'bias_filler { type: "uniform" }', "BN031"),
+}
+
+
+@pytest.mark.parametrize("dialect", BETA)
+def test_a_beta_that_is_not_zero_keeps_gamma_alive(dialect: str) -> None:
+    """The ReLU passes beta, so gamma gets a gradient: an error would be false."""
+    layer_, filler, code = BETA[dialect]
+    for written, severity in (("", "error"), (filler, "warning")):
+        text = data() + conv("conv1", "data") + layer_ % written + relu("r", "conv1") + _head("conv1")
+        assert found(text, dialect)[code] == severity

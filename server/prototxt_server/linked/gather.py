@@ -20,7 +20,8 @@ from prototxt_server.linked.paths import find, is_template
 from prototxt_server.linked.reader import Reader
 from prototxt_server.linked.twins import training_name
 
-_DECAYING = frozenset({"BN004", "BN033", "FRZ003"})  # what they warn of needs a weight_decay
+_DOUBTED = frozenset({"BN004", "BN033", "FRZ003", "BN022", "BN031", "INI002"})
+"""Rules that a solver can prove wrong: there is no weight_decay, or training starts from weights."""
 NET_FIELDS = ("net", "train_net", "test_net")
 SUFFIXES = (".prototxt", ".pt")
 _MANY = 64  # solvers in a folder that are read for a net
@@ -86,7 +87,7 @@ def _asks_for_solver(analysis: Analysis) -> bool:
     """Whether a solver would tell something: of statistics that decay or are averaged slowly, of layers without a
     filler, or of frozen ones.
     """
-    if any(finding.code in _DECAYING for finding in analysis.findings):
+    if any(finding.code in _DOUBTED for finding in analysis.findings):
         return True
     for net in analysis.nets:
         if net.phase == "TRAIN":

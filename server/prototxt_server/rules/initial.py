@@ -15,5 +15,7 @@ class InitialValueRule(Rule):
     """A layer that gets its weights from a file does not start as its fillers say."""
 
     def stands(self, finding: Finding, linked: Linked) -> bool:
-        """Whether the weights that the user names lack the layer, or no weights are named."""
-        return linked.weights is None or finding.layer not in linked.weights.layers
+        """Whether the weights that the user names lack the layer, or neither user nor solver name any."""
+        if linked.weights is not None:
+            return finding.layer not in linked.weights.layers
+        return not any(solver.file.root.has("weights") for solver in linked.solvers)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prototxt_net.batchnorm import behind_frozen_layer, gamma_filler, gamma_starts_at_zero, norm_family, norms
+from prototxt_net.batchnorm import (
+    behind_frozen_layer,
+    beta_starts_at_zero,
+    gamma_filler,
+    gamma_starts_at_zero,
+    norm_family,
+    norms,
+)
 from prototxt_net.finding import Finding, Fix, Severity
 from prototxt_net.flow import dialects_of, kind
 from prototxt_net.net import Node, PhaseNet
@@ -31,8 +38,9 @@ class GammaZeroDefault(InitialValueRule):
 
     ## Why is this bad?
     These Caffes hand an absent filler to the filler factory, whose default is the constant 0. The layer outputs exactly
-    0 whatever its input is, a ReLU behind it blocks all gradients, and no layer up to it can ever learn: after 200
-    steps gamma is still 0 (measured).
+    0 whatever its input is, a ReLU behind it blocks all gradients, and no layer that leads only to it can ever learn:
+    after 200 steps gamma is still 0 (measured). With a beta that does not start at 0, or without a ReLU, gamma gets a
+    gradient and leaves 0 (a warning).
 
     ## In other Caffes
     The same file trains in BVLC's, SSD's and Intel's Caffe: BVLC's and SSD's BatchNorm has no gamma, Intel's starts at
@@ -98,7 +106,9 @@ class GammaZeroDefault(InitialValueRule):
         for node in norms(net):
             if not gamma_starts_at_zero(node, net.dialect) or node.layer.bound.has("blobs"):
                 continue
-            severity, then = self._verdict(net, node)
+            beta = beta_starts_at_zero(node, net.dialect)
+            what = "exactly 0" if beta else "only beta"
+            severity, then = self._verdict(net, node, beta)
             path = gamma_filler(node, net.dialect)
             field = path.partition(".")[2]
             written = node.layer.bound.find(path) is not None
@@ -109,23 +119,26 @@ class GammaZeroDefault(InitialValueRule):
             )
             yield self.at(
                 node,
-                f"'{node.name}': gamma starts at 0 in {net.dialect} ({why}), so the layer outputs exactly 0 whatever "
-                f"its input is{then} Write `{field} {_ONE}`.",
+                f"'{node.name}': gamma starts at 0 in {net.dialect} ({why}), so the layer outputs {what} whatever its "
+                f"input is{then} Write `{field} {_ONE}`.",
                 path if written else "",
                 severity=severity,
                 fix=self._fix(net, node, path, written),
             )
 
     @staticmethod
-    def _verdict(net: PhaseNet, node: Node) -> tuple[Severity, str]:
+    def _verdict(net: PhaseNet, node: Node, beta_is_zero: bool) -> tuple[Severity, str]:
         purpose = kind(net)
         if purpose in ("deploy", "features") or behind_frozen_layer(net, node):
             return "hint", " until weights are loaded."
-        end = fate(net, node.tops[0]) if node.tops else "alive"
+        end = fate(net, node.tops[0]) if node.tops and beta_is_zero else "alive"
         if end == "added":
             return "hint", ": the branch that it ends starts switched off, which may be meant."
         if end == "dead":
-            return "error", ". The ReLU behind it then blocks all gradients: no layer up to this one can ever learn."
+            return (
+                "error",
+                ". The ReLU behind it blocks all gradients: gamma stays 0, and what leads only here never learns.",
+            )
         return "warning", ", until gamma has moved."
 
     @staticmethod

@@ -65,7 +65,8 @@ class ScaleZeroFiller(InitialValueRule):
 
     ## Why is this bad?
     Without any filler gamma starts at 1. With an empty `filler { }` the filler's own default counts, the constant 0:
-    the layer outputs a constant, a ReLU behind it blocks every gradient, and no layer before it ever learns.
+    the layer outputs beta alone. Where beta is 0 too and a ReLU follows, that blocks every gradient: gamma stays 0, and
+    no layer that leads only here ever learns (an error). Elsewhere gamma gets a gradient and leaves 0 (a warning).
 
     ## Fix safety
     Unsafe: it restores the usual start, which changes the initial values.
@@ -91,6 +92,7 @@ class ScaleZeroFiller(InitialValueRule):
     )
     BAD = (
         Example(_net("filler { } bias_term: true"), fixed=_net("filler { value: 1 } bias_term: true")),
+        Example(_net("filler { } bias_term: true bias_filler { value: 1 }")),
         Example(
             _net('bias_term: true filler { type: "constant" value: 0 }'),
             fixed=_net('bias_term: true filler { type: "constant" value: 1 }'),
@@ -103,7 +105,8 @@ class ScaleZeroFiller(InitialValueRule):
             param = node.param("scale_param")
             if len(node.bottoms) != 1 or constant(param.sub("filler")) != 0 or node.layer.bound.has("blobs"):
                 continue
-            end = fate(net, node.tops[0]) if node.tops else "alive"
+            beta = bool(param.get("bias_term")) and constant(param.sub("bias_filler")) != 0
+            end = fate(net, node.tops[0]) if node.tops and not beta else "alive"
             severity, then = _verdict(end, trainable(net) and not frozen(net, node))
             what = "this filler" if param.sub("filler").has("value") else "a filler without a value"
             yield self.at(
@@ -122,7 +125,10 @@ def _verdict(end: str, learns: bool) -> tuple[Severity, str]:
     if end == "added":
         return "info", ": the branch that it ends starts switched off, which may be meant."
     if end == "dead":
-        return "error", "; the ReLU behind it then blocks every gradient: no layer up to this one can ever learn."
+        return (
+            "error",
+            "; the ReLU behind it blocks every gradient: gamma stays 0, and what leads only here never learns.",
+        )
     return "warning", "."
 
 

@@ -51,6 +51,12 @@ def _solver(*lines: str) -> dict[str, str]:
     return {"solver.prototxt": "\n".join(fields) + "\n"}
 
 
+def _no_bias(node: Node) -> bool:
+    """Whether the bias is 0 before training."""
+    param = node.param(message(node))
+    return not param.get("bias_term") or constant(param.sub("bias_filler")) == 0
+
+
 @rule
 class NoWeightFiller(InitialValueRule):
     """## What it does
@@ -58,8 +64,9 @@ class NoWeightFiller(InitialValueRule):
     layers have one.
 
     ## Why is this bad?
-    Caffe's default filler is the constant 0: the layer outputs only its bias, all its units stay identical, and a ReLU
-    behind it blocks every gradient (measured: the loss stays at ln K and only the last bias gets a gradient).
+    Caffe's default filler is the constant 0: the layer outputs only its bias, and where that is 0 too, a ReLU behind it
+    blocks every gradient. With several such layers in a row nothing but the last bias learns, and the loss stays at
+    ln K (measured).
     Nets written for stored weights often leave all fillers out. Beside a solver that names no weights this is
     mentioned once; with `--weights` given, the layers that the file does not have are reported.
 
@@ -107,13 +114,19 @@ class NoWeightFiller(InitialValueRule):
             if end == "added":
                 continue
             kind = suggestion(node)
+            no_bias = _no_bias(node)
+            what = (
+                "its weights and output start at 0"
+                if no_bias
+                else "its weights start at 0 and it outputs only its bias"
+            )
             severity: Severity = "info" if any_frozen(net) else "warning"
-            then = ", and the ReLU behind it blocks every gradient" if end == "dead" else ""
+            dead = end == "dead" and no_bias
+            then = "the ReLU behind it blocks every gradient" if dead else "all its units start alike"
             yield self.at(
                 node,
-                f"'{node.name}' has no weight_filler; the default is the constant 0, so its weights and output start "
-                "at 0 "
-                f'and all its units stay identical{then}. Add weight_filler {{ type: "{kind}" }}.',
+                f"'{node.name}' has no weight_filler; the default is the constant 0, so {what}, and {then}. "
+                f'Add weight_filler {{ type: "{kind}" }}.',
                 severity=severity,
                 fix=fill(net, node, kind),
             )
@@ -153,8 +166,8 @@ class NoWeightFiller(InitialValueRule):
         cures = [fill(net, node, suggestion(node)) for node in bare]
         return self.at(
             first,
-            f"'{first.name}'{more} has no weight_filler and {why}: its weights and output start at the constant 0, and "
-            f"all its units stay identical. {cure}",
+            f"'{first.name}'{more} has no weight_filler and {why}: its weights and output start at the constant 0. "
+            f"{cure}",
             severity="warning" if path else "info",
             phases=("TRAIN",),
             fix=fix("unsafe", "Add the fillers", *(edit for one in cures if one for edit in one.edits)),
@@ -168,7 +181,7 @@ class ConstantWeights(InitialValueRule):
 
     ## Why is this bad?
     With the constant 0 in front of a ReLU the layer outputs 0, the ReLU blocks every gradient, and neither this layer
-    nor any layer before it can ever learn: that is an error. With another constant all units of the layer start equal
+    nor what leads only to it can ever learn: that is an error. With another constant all units of the layer start equal
     and compute the same; what tells them apart later is only what stands behind them. A last layer in front of the loss
     may start at 0: it learns.
 
@@ -202,14 +215,14 @@ class ConstantWeights(InitialValueRule):
                 continue
             end = fate(net, node.tops[0])
             zero = value == 0
-            if zero and (end != "dead" or not self._no_bias(node)):
+            if zero and (end != "dead" or not _no_bias(node)):
                 continue
             if not zero and (feeds_loss(net, node.tops[0]) or end == "added"):
                 continue
             kind = suggestion(node)
             what = (
-                "starts with all weights 0: it outputs 0, the ReLU behind it blocks every gradient, and no layer "
-                "up to this one can ever learn"
+                "starts with all weights 0: it outputs 0, the ReLU behind it blocks every gradient, and neither it "
+                "nor what leads only to it can ever learn"
                 if zero
                 else f"starts with all weights {value:g}: all its units compute the same"
             )
@@ -220,8 +233,3 @@ class ConstantWeights(InitialValueRule):
                 severity="error" if zero else "warning",
                 fix=fill(net, node, kind),
             )
-
-    @staticmethod
-    def _no_bias(node: Node) -> bool:
-        param = node.param(message(node))
-        return not param.get("bias_term") or constant(param.sub("bias_filler")) == 0

@@ -18,13 +18,19 @@ _KINDS = ("", "string", "number", "word")
 _CLOSING = {"{": "}", "<": ">"}
 
 
+def _scalars() -> tuple[str, str, str]:
+    """(a string, a number, a word), the last two with their signs."""
+    known = terminals()
+    sign = f"(?:-{skip()})?+"
+    return known["STRING"], f"{sign}{known['NUMBER']}", f"{sign}{known['NAME']}"
+
+
 @cache
-def _expressions() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """(one field or bracket or separator, one item of a scalar list), built from the grammar's terminals."""
+def _field_expression() -> re.Pattern[str]:
+    """One field or bracket or separator, built from the grammar's terminals."""
     known, trivia = terminals(), skip()
-    name, string, space = known["NAME"], known["STRING"], known["WS"]
-    sign = f"(?:-{trivia})?+"
-    number, word = f"{sign}{known['NUMBER']}", f"{sign}{name}"
+    name, space = known["NAME"], known["WS"]
+    string, number, word = _scalars()
     item = f"(?:{string}(?:{trivia}{string})*+|{number}|{word})"
     scalar_list = rf"\[{trivia}(?:{item}{trivia}(?:,{trivia}{item}{trivia})*+)?+\]"
     field = (
@@ -32,13 +38,21 @@ def _expressions() -> tuple[re.Pattern[str], re.Pattern[str]]:
         rf"(?:({string})|({number})|({word})|({scalar_list})|([{{<]))"
         rf"|([}}>])|([,;])|({string})|(\Z)|(.))"
     )
+    return re.compile(field, re.DOTALL)
+
+
+@cache
+def _item_expression() -> re.Pattern[str]:
+    """One item of a scalar list; few nets have one, and an expression takes a millisecond to compile."""
+    trivia = skip()
+    string, number, word = _scalars()
     items = f"({string}(?:{trivia}{string})*+)|({number})|({word})"
-    return re.compile(field, re.DOTALL), re.compile(f"{trivia}(?:{items}){trivia},?+")
+    return re.compile(f"{trivia}(?:{items}){trivia},?+")
 
 
 def parse_clean(text: str) -> list[Field] | None:
     """The fields of `text`, or None where the text is wrong or merely uncommon."""
-    expression, item_expression = _expressions()
+    expression = _field_expression()
     fields: list[Field] = []
     add = fields.append
     last: Field | None = None  # the field that a separator or a further string may still follow
@@ -90,7 +104,7 @@ def parse_clean(text: str) -> list[Field] | None:
             if colon < 0:
                 return None
             at, end = match.span(kind)
-            values = _list_items(item_expression, text, at + 1, end - 1)
+            values = _list_items(text, at + 1, end - 1)
             last = Field(name, start, start + len(name), colon, ListValue(values, at, end, True), end)
             add(last)
         elif kind == _END:
@@ -100,9 +114,10 @@ def parse_clean(text: str) -> list[Field] | None:
     return None
 
 
-def _list_items(expression: re.Pattern[str], text: str, start: int, end: int) -> list[Scalar | Message]:
+def _list_items(text: str, start: int, end: int) -> list[Scalar | Message]:
     """The scalars between the brackets of a list that the field expression has matched as a whole."""
     items: list[Scalar | Message] = []
+    expression = _item_expression()
     match = expression.match(text, start, end)
     while match:
         kind = match.lastindex or 0

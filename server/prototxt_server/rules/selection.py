@@ -48,6 +48,8 @@ def active_codes(select: tuple[str, ...], extend: tuple[str, ...], ignore: tuple
 
 def is_selected(rule: Rule, select: tuple[str, ...], extend: tuple[str, ...], ignore: tuple[str, ...]) -> bool:
     """Whether a rule speaks; the longest matching prefix decides between `select` and `ignore`."""
+    if not select and not extend and not ignore:
+        return rule.default_on
 
     def longest(prefixes: tuple[str, ...]) -> int:
         return max((len(p) for p in prefixes if rule.code.startswith(p) or rule.name == p), default=0)

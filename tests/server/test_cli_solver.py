@@ -32,15 +32,15 @@ def test_a_rate_that_destroys_the_weights(named: tuple[str, ...], lsp: Lsp, fold
     (folder / beside).write_text(SOLVER.format(50))
     done = run(lsp, folder, *(named or ("--backward",)))
     assert done.code == 1
-    assert "DYN032" in done.out
-    assert f"With the rate of {Path(beside).name} (50) the first update changes" in done.out
+    assert "DYN032" in done.text
+    assert f"With the rate of {Path(beside).name} (50) the first update changes" in done.text
 
 
 def test_the_named_solver_goes_before_those_beside_the_net(lsp: Lsp, folder: Path) -> None:
     (folder / "solver.prototxt").write_text(SOLVER.format(50))
     (folder / "mild.prototxt").write_text(SOLVER.format(0.01))
     done = run(lsp, folder, "--solver", "mild.prototxt")
-    assert (done.code, "DYN032" in done.out) == (0, False)
+    assert (done.code, "DYN032" in done.text) == (0, False)
 
 
 def test_a_solver_whose_updates_are_not_known(lsp: Lsp, folder: Path) -> None:

@@ -66,7 +66,13 @@ def _parts(report: Report, raw: bytes, before: str) -> Iterator[tuple[int, int, 
         for found in pattern.finditer(raw):
             text = _marker(report, kind, found, raw)
             if text:
-                layer = lines.text(found[1]) if kind == "layer" else _stopped_at(report) if kind in _LAST_WORDS else ""
+                layer = (
+                    lines.text(found[1] or b"")
+                    if kind == "creating"
+                    else _stopped_at(report)
+                    if kind in _LAST_WORDS
+                    else ""
+                )
                 yield found.start(), found.end(), text, layer
     for found in _SOURCE.finditer(raw):
         who = report.writer
@@ -142,17 +148,17 @@ def _marker(report: Report, kind: str, found: re.Match[bytes], raw: bytes) -> st
             "Whether back-propagation reaches the layer: some parameter of it or below it has an lr_mult other than 0."
         )
     if kind in _LAST_WORDS:
-        return _last_words(lines.text(found[_LAST_WORDS[kind]]))
-    if kind in ("layer", "made"):
+        return _last_words(("Check failed: " if kind == "check" else "") + lines.text(found[_LAST_WORDS[kind]]))
+    if kind == "made" or (kind == "creating" and found[1] is not None):
         return (
             "Caffe begins to make this layer: a CHECK that fails before the next such line is about it."
-            if kind == "layer"
+            if kind == "creating"
             else "The net stands: from here on it runs, and a CHECK that fails is no longer about one layer's set-up."
         )
     return ""
 
 
-_LAST_WORDS = {"fatal": 2, "check": 0, "parser": 4, "signal": 1, "died": 1}
+_LAST_WORDS = {"fatal": 2, "check": 1, "parser": 4, "signal": 1}
 """Kinds of lines with which Caffe ends, and the group of the words."""
 
 

@@ -111,6 +111,9 @@ class Scanner:
             self._debug(block, at, len(block))
         if arrows:
             self._arrows(block, at, len(block))
+        if self._stops.tracing:
+            for frame in lines.FRAME.finditer(block):
+                self._stops.frame(frame[1], frame[2])
         types = self.recorder.log.types
         if len(types) < TYPES and b"type:" in block:
             for head in lines.LAYER_HEAD.finditer(block):
@@ -245,7 +248,12 @@ class Scanner:
     def _on_update(self, block: bytes, found: re.Match[bytes]) -> None:
         self.recorder.log.updates += 1
 
-    def _on_net(self, block: bytes, found: re.Match[bytes]) -> None:
+    def _on_initializing(self, block: bytes, found: re.Match[bytes]) -> None:
+        if found[1] == b"solver":
+            self._stops.start()
+            stop = lines.PREFIX.search(block, found.end(), found.end() + 8192)
+            self._solver(block, found.end(), stop.start() if stop else found.end() + 8192)
+            return
         if self._net:
             return
         self.recorder.log.net_row = self._piece.row + block.count(b"\n", 0, found.end()) + 1
@@ -260,11 +268,6 @@ class Scanner:
         self._net_size += len(self._net[-1])
         self._capturing = stop is None and self._net_size < NET_TEXT
 
-    def _on_solver(self, block: bytes, found: re.Match[bytes]) -> None:
-        self._stops.start()
-        stop = lines.PREFIX.search(block, found.end(), found.end() + 8192)
-        self._solver(block, found.end(), stop.start() if stop else found.end() + 8192)
-
     def _on_base_lr(self, block: bytes, found: re.Match[bytes]) -> None:
         self._solver(block, max(0, found.start() - 400), found.end() + 1200)
 
@@ -275,14 +278,14 @@ class Scanner:
             if log.solver_place is None or line[1] == b"debug_info":
                 log.solver_place = self._piece.place(line.start(), line.end())
 
-    def _on_layer(self, block: bytes, found: re.Match[bytes]) -> None:
+    def _on_creating(self, block: bytes, found: re.Match[bytes]) -> None:
+        if found[2] is not None:
+            self._stops.making("TRAIN" if found[2] == b"training" else "TEST")
+            return
         name = lines.text(found[1])
         self._stops.layer, self._stops.made = name, False
         if len(self.recorder.log.made) < TYPES:
             self.recorder.log.made.setdefault(name)
-
-    def _on_making(self, block: bytes, found: re.Match[bytes]) -> None:
-        self._stops.making("TRAIN" if found[1] == b"training" else "TEST")
 
     def _on_made(self, block: bytes, found: re.Match[bytes]) -> None:
         self._stops.layer, self._stops.made = "", True
@@ -304,15 +307,15 @@ class Scanner:
         self._stops.at(found[2], self._words(found.start(2), found[2]), found[1])
 
     def _on_check(self, block: bytes, found: re.Match[bytes]) -> None:
-        self._stops.at(found[0], self._words(found.start(), found[0]))
-
-    def _on_frame(self, block: bytes, found: re.Match[bytes]) -> None:
-        self._stops.frame(found[1], found[2])
+        self._stops.at(b"Check failed: " + found[1], self._words(found.start() - 1, b"C" + found[0]))
 
     def _on_signal(self, block: bytes, found: re.Match[bytes]) -> None:
         self._stops.at(found[1], self._piece.place(*found.span(1)))
 
-    _on_died = _on_signal
+    def _on_died(self, block: bytes, found: re.Match[bytes]) -> None:
+        said = lines.DIED.search(block, max(0, found.start() - 40), found.start())
+        if said is not None:
+            self._stops.at(said[1], self._piece.place(*said.span(1)))
 
     def _on_thrown(self, block: bytes, found: re.Match[bytes]) -> None:
         near = block[max(0, found.start() - 500) : found.end() + 300]
@@ -329,15 +332,15 @@ class Scanner:
         """The place of a message; of a long one, its beginning."""
         return self._piece.place(start, start + min(len(message.rstrip()), SHOWN))
 
-    def _on_start(self, block: bytes, found: re.Match[bytes]) -> None:
-        self.recorder.start()
-        self._stops.made = True
+    def _on_optimization(self, block: bytes, found: re.Match[bytes]) -> None:
+        if found[1] is not None:
+            self.recorder.log.finished = True
+        elif block[max(0, found.start() - 9) : found.start()] == b"Starting ":
+            self.recorder.start()
+            self._stops.made = True
 
     def _on_weights(self, block: bytes, found: re.Match[bytes]) -> None:
         self.recorder.log.weights = self.recorder.log.weights or lines.text(found[1])
-
-    def _on_done(self, block: bytes, found: re.Match[bytes]) -> None:
-        self.recorder.log.finished = True
 
 
 def _iteration(digits: bytes) -> int:

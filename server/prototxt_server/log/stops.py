@@ -16,7 +16,10 @@ _PHASES: dict[bytes, PassPhase] = {b"InitTrainNet": "TRAIN", b"InitTestNets": "T
 
 
 class Stops:
-    """layer: the one that is being made, "" for none. made: whether the net stands. parser: protobuf's last words."""
+    """layer: the one that is being made, "" for none. made: whether the net stands. parser: protobuf's last words.
+
+    tracing: whether a stack trace may follow.
+    """
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -24,12 +27,14 @@ class Stops:
         self.made = False
         self.parser: deque[Said] = deque(maxlen=SAID)
         self._phase: PassPhase = ""
+        self.tracing = False
 
     def start(self) -> None:
         """A solver is set up, in this program or in a later one whose log was appended."""
         self._recorder.log.starts += 1
         self.layer, self.made, self._phase = "", False, ""
         self.parser.clear()
+        self.tracing = False
 
     def making(self, phase: PassPhase) -> None:
         """A net of that phase begins."""
@@ -60,4 +65,5 @@ class Stops:
         phase = self._recorder.phase or self._phase if self.made else self._phase
         words = lines.text(message)[:LONGEST].strip()
         said = tuple(self.parser)
+        self.tracing = True
         log.abort = Abort(words, self.layer, place, lines.text(source), self.made, phase, said, log.starts)

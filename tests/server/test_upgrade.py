@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -288,3 +289,32 @@ def test_nothing_is_written_when_one_net_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.decode().startswith("lsp: bad.prototxt:1: ")
     assert (tmp_path / "good.prototxt").read_text() == V1
+
+
+def commented(text: str) -> str:
+    """A comment behind every line, and one in a line of its own below."""
+    return "".join(
+        f"{line} # {'behind' if '#' not in line else 'and'} {number} {{\n# below {number} }}\n"
+        for number, line in enumerate(text.splitlines())
+    )
+
+
+UGLY = {
+    "one line": lambda text: " ".join(re.sub(r"#.*", "", line).strip() for line in text.splitlines()),
+    "line ends of Windows": lambda text: text.replace("\n", "\r\n"),
+    "comments between all fields": commented,
+}
+SHAPES = 'input: "a"\ninput: "b"\ninput_shape {\n  dim: 2\n  dim: 3\n}\ninput_shape {\n  dim: 4\n}\nname: "n"\n'
+
+
+@pytest.mark.parametrize("case", UGLY)
+@pytest.mark.parametrize("text", [V1, V0, SHAPES], ids=["V1", "V0", "inputs"])
+def test_however_it_is_laid_out(text: str, case: str) -> None:
+    ugly = UGLY[case](text)
+    done = upgrade(Source(ugly)).text
+    assert parsed(done) == caffe_upgraded(ugly)
+    assert done.count("\n") == done.count("\r\n") or "\r" not in ugly
+    padding = re.search(r'layers \{[^}]*\{\s[^"]*"pad".*?\n\}', ugly, re.DOTALL)
+    kept = ugly.replace(padding[0], "") if padding and case == "comments between all fields" else ugly
+    for comment in re.findall(r"(?:behind|and|below) \d+", kept):
+        assert comment in done  # those of a padding layer go with it: its pad moves into the next layer

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from prototxt_grammar.edits import Edit, field_removal, newline_of
+from prototxt_grammar.comments import comments
+from prototxt_grammar.edits import Edit, field_removal, line_end, newline_of
 from prototxt_net.file import NetFile
 from prototxt_net.finding import Finding, Fix
 from prototxt_net.message import Entry
@@ -30,6 +31,20 @@ def _fields(analysis: Analysis, *names: str) -> list[tuple[int, Entry]]:
     root = analysis.file.root
     found = [(analysis.file.base_of(entry), entry) for name in names for entry in root.entries.get(name, ())]
     return sorted(found, key=lambda pair: pair[0] + pair[1].node.start)
+
+
+def _comments_within(text: str, start: int, end: int) -> list[str]:
+    return [text[start + at : start + behind].rstrip() for at, behind in comments(text[start:end])]
+
+
+def _removal(text: str, start: int, end: int) -> Edit:
+    """Removes a field, but not the comments inside of it: they take its place."""
+    inside = _comments_within(text, start, end)
+    if not inside:
+        return field_removal(text, start, end)
+    rest = text[end : line_end(text, end)].strip()
+    behind = newline_of(text) if rest and not rest.startswith("#") else ""
+    return Edit(start, end, newline_of(text).join(inside) + behind)
 
 
 @rule
@@ -110,9 +125,10 @@ class InputField(Rule):
         if above < base + first.start:  # Caffe puts it first, wherever the fields stand
             edits = [Edit(above, above, block + newline_of(text))]
         else:
-            edits = [Edit(base + first.start, base + first.end, block)]
+            inside = _comments_within(text, base + first.start, base + first.end)
+            edits = [Edit(base + first.start, base + first.end, newline_of(text).join([*inside, block]))]
             nodes = nodes[1:]
-        edits += [field_removal(text, base + node.start, base + node.end) for base, node in nodes]
+        edits += [_removal(text, base + node.start, base + node.end) for base, node in nodes]
         return Fix("safe", "Write the Input layer", tuple(edits))
 
     def _shapes(self, analysis: Analysis, count: int) -> list[str] | None:

@@ -173,7 +173,11 @@ class LossWeightOnMetric(Rule):
             phase="TRAIN",
             fixed=LABELLED + SCORE + LOSS + _ACCURACY.replace("  %s\n", ""),
         ),
-        Example(LABELLED + SCORE + LOSS + _ACCURACY.replace("%s", "loss_weight: 1"), phase="TEST"),
+        Example(
+            LABELLED + SCORE + LOSS + _ACCURACY.replace("%s", "accuracy_param { top_k: 5 }\n  loss_weight: 0.5"),
+            phase="TEST",
+        ),
+        Example(LABELLED + SCORE + LOSS + layer("Threshold", "over", "score", "over", "loss_weight: 1"), phase="TRAIN"),
     )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:

@@ -196,6 +196,7 @@ class ConvCudnnDilation(ProblemRule):
             _conv("num_output: 4 kernel_size: 3 dilation: 2 engine: CUDNN"),
             fixed=_conv("num_output: 4 kernel_size: 3 dilation: 2"),
         ),
+        Example(_conv("engine: CUDNN num_output: 4 kernel_size: 3 pad: 2 dilation: 1 dilation: 2 group: 2")),
     )
 
     def fix(self, analysis: Analysis, node: Node | None, problem: Problem) -> Fix | None:

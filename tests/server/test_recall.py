@@ -5,12 +5,14 @@ Two ways of planting: the example's text in the middle of a net, and the same ki
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import pytest
 from tests.server import own_faults_bn, own_faults_net  # noqa: F401  (importing registers)
 from tests.server.own_faults import FAULTS
 from tests.server.planting import (
+    EXAMPLES,
     TRAINED_EXAMPLES,
     Planted,
     grafted,
@@ -119,3 +121,8 @@ def test_each_reason_is_still_needed() -> None:
     assert {*NOT_GRAFTED, *NOT_IN_OWN_LAYERS} <= codes
     assert not NOT_IN_OWN_LAYERS.keys() & FAULTS.keys()
     assert NOT_GRAFTED.keys() - {"SYN012", "DAT004"} <= FAULTS.keys()
+
+
+def test_each_rule_has_its_row_in_the_page() -> None:
+    page = (EXAMPLES.parent / "docs" / "recall.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| ([A-Z]+\d+) ", page, re.MULTILINE) == [rule.code for rule in RULES]

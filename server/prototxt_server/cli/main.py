@@ -20,6 +20,7 @@ COMMANDS = {
     "log": "a training log: where it went wrong first, and the line of the net at fault",
     "rule": "the documentation of a rule",
     "config": "which configuration holds for a file; the schema of configuration files",
+    "graph": "a net as a graph: for Graphviz, Mermaid, programs, or as a page",
     "upgrade": "older ways of writing a net as today's, comments and layout kept",
     "format": "indentation and spaces put right, everything else as it is",
     "serve": "the language server",

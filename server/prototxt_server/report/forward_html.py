@@ -12,12 +12,13 @@ from typing import Any
 
 from prototxt_server.report import magnitude
 from prototxt_server.report.depth_plot import plot
-from prototxt_server.report.forward_graph import layer_class, number, picture, summary, value_of
+from prototxt_server.report.forward_graph import layer_class, look, number, summary, value_of
 from prototxt_server.report.html import data as script_data
 from prototxt_server.report.html import element, shown
+from prototxt_server.report.picture import picture
 from prototxt_server.version import VERSION
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _SEVERITIES = ("error", "warning", "info", "hint")
 
 
@@ -36,9 +37,9 @@ def page(path: str, data: Mapping[str, Any], findings: Sequence[Mapping[str, Any
         [
             element("meta", charset="utf-8"),
             element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+            element("meta", http_equiv="Content-Security-Policy", content=POLICY),
             element("title", shown(f"{name}: one batch")),
-            element("style", _style()),
+            element("style", sheet()),
         ]
     )
     body = "".join(
@@ -53,7 +54,12 @@ def page(path: str, data: Mapping[str, Any], findings: Sequence[Mapping[str, Any
             ),
             element(
                 "section",
-                _toolbar(reach) + element("div", picture(layers, reach, marks), id="canvas"),
+                _toolbar(reach)
+                + element(
+                    "div",
+                    picture(layers, marks, look(reach), "The net, one strip a layer, coloured by mean |x|"),
+                    id="canvas",
+                ),
                 class_="card",
                 aria_label="The net",
             ),
@@ -63,20 +69,22 @@ def page(path: str, data: Mapping[str, Any], findings: Sequence[Mapping[str, Any
             ),
             element("div", "", id="tip", hidden="hidden"),
             element("script", script_data([summary(layer) for layer in layers]), type="application/json", id="data"),
-            element("script", _asset("forward.js")),
+            element("script", asset("forward.js")),
         ]
     )
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{body}</body></html>\n'
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of the folder `page`."""
     return files("prototxt_server.report").joinpath("page", name).read_text(encoding="utf-8")
 
 
-def _style() -> str:
+def sheet() -> str:
+    """The style sheet."""
     light, dark = magnitude.style(False), magnitude.style(True)
-    sheet = _asset("forward.css").replace("/*light*/", light).replace("/*dark*/", dark)
+    sheet = asset("forward.css").replace("/*light*/", light).replace("/*dark*/", dark)
     return sheet + magnitude.rules()
 
 
@@ -156,12 +164,17 @@ def _toolbar(reach: int) -> str:
             ("dead", "dead channels"),
         )
     )
-    controls = (
+    return element("div", element("h2", "The net, by mean |x|") + scale + special + controls(), id="bar")
+
+
+def controls() -> str:
+    """What the script of the page needs beside the picture."""
+    found = (
         element("input", type="search", id="find", placeholder="Find a layer\u2026", aria_label="Find a layer")
         + element("button", "Fit", id="fit", type="button")
         + element("button", "100 %", id="full", type="button")
     )
-    return element("div", element("h2", "The net, by mean |x|") + scale + special + element("span", controls), id="bar")
+    return element("span", found)
 
 
 def _table(layers: Sequence[Mapping[str, Any]], reach: int) -> str:

@@ -248,6 +248,10 @@ CASES = {
         + classifier("s"),
         {"DYN011": ("warning", "conv1", "alone changes the scale of its input")},
     ),
+    "one sample, one place": Case(
+        data(1, 3) + conv("conv1", "data", "c1", rest="kernel_size: 3") + relu("c1", "relu1")
+        + conv("conv2", "c1", "c2", rest="kernel_size: 1") + classifier("c2"),
+    ),
     "a layer that shouts into a BatchNorm": Case(
         data() + conv("conv1", "data", "c1", 'type: "gaussian" std: 100') + bn("c1") + relu("c1") + classifier("c1")
     ),

@@ -56,7 +56,8 @@ class Request:
 
     device: "auto", "cpu", "cuda" or "cuda:N". inputs: arrays by source top, used whole. data: "auto" reads what the
     net's data layers name, where it is there; `path` is where the net lies, "" for nowhere. backward: None runs it
-    where it tells something and costs little, see AUTO_MACS. solvers: those that would train the net.
+    where it tells something and costs little, see AUTO_MACS. parameters: the statistics of all parameter blobs
+    will be printed. solvers: those that would train the net.
     """
 
     text: str
@@ -77,6 +78,7 @@ class Request:
     strict_fillers: bool = False
     deadline_s: float | None = None
     backward: bool | None = False
+    parameters: bool = False
     solvers: tuple[Solver, ...] = ()
 
 
@@ -97,7 +99,9 @@ def forward(
     read_at = time.perf_counter()
     reader = Reader(request.path, request.seed, request.inputs.keys()) if request.data == "auto" else None
     inputs = Inputs(request.inputs, request.shapes, request.seed, reader)
-    options = Options(request.seed, request.dropout, request.strict_fillers, request.deadline_s)
+    options = Options(
+        request.seed, request.dropout, request.strict_fillers, request.deadline_s, parameters=request.parameters
+    )
     backend, notes = _backend(request, probe)
     try:
         result = _with_memory(file, state, inputs, options, request, backend, stored, progress, cancelled, notes)

@@ -47,6 +47,7 @@ class Cancelled(Exception):
 class Options:
     """How to run: see the command `forward`. deadline_s: the pass stops between layers after that many seconds.
 
+    parameters: look at every parameter blob while it is there, because its statistics will be printed.
     keep: blob versions whose arrays stay in `Pass.arrays`. keep_diffs: the gradients stay in `Pass.backprop`.
     """
 
@@ -54,6 +55,7 @@ class Options:
     dropout: bool = False
     strict_fillers: bool = False
     deadline_s: float | None = None
+    parameters: bool = False
     keep: frozenset[Blob] = frozenset()
     backward: bool = False
     keep_diffs: bool = False
@@ -220,7 +222,7 @@ class Pass:
 
         Holding the weights of all layers until then would need their memory; making them again gives the same numbers.
         """
-        if self.backend.kernels is not None or self.options.backward:
+        if self.backend.kernels is not None or self.options.backward or self.options.parameters:
             return self._recorder.record(_one_row(param))
         if param.size <= HELD:
             return lambda: take(self.backend, _one_row(param))

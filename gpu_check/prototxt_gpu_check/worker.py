@@ -208,6 +208,7 @@ def read_request(data: dict[str, Any]) -> Any:
         strict_fillers=bool(data.get("strict_fillers")),
         deadline_s=data.get("deadline_s"),
         backward=None if data.get("backward") == "auto" else bool(data.get("backward")),
+        parameters=bool(data.get("parameters") or data.get("debug_info")),
         solvers=tuple(Solver(**solver) for solver in data.get("solvers") or ()),
     )
 

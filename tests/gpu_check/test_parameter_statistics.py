@@ -52,6 +52,13 @@ def test_a_pass_and_its_verdict_look_at_no_weights_that_work(looked_at: list[int
     assert 256 * 16 * 9 in looked_at
 
 
+def test_a_report_that_will_print_them_has_them_taken_while_they_are_there(looked_at: list[int]) -> None:
+    result = result_of(parameters=True)
+    assert looked_at == []
+    assert result.layers[1].params[0].before.mean_abs == pytest.approx(0.08, rel=0.02)
+    assert looked_at == []
+
+
 def test_nobody_looks_twice(looked_at: list[int]) -> None:
     result = result_of()
     result.to_json()

@@ -42,6 +42,8 @@ def region_values(
     net: PhaseNet, name: str, readers: Readers, shape: Ints, seed: int, labels: Callable[[Ints, int, int], Host]
 ) -> Host | None:
     """Values for such a blob; None for other blobs. labels: (shape, classes, seed) to class numbers."""
+    if not shape:
+        return None
     readers = list(readers)
     for reader, at in readers:
         message, bottom = TRUTH.get(reader.type, ("", -1))

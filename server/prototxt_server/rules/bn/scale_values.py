@@ -1,25 +1,24 @@
-"""BN022 to BN024, BN026, BN027 and BN029: what a Scale starts at, what it spans and how it trains."""
+"""BN022 to BN024: what a Scale behind a batch normalisation starts at, and what it spans."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prototxt_net.batchnorm import constant, mode, partners
+from prototxt_net.batchnorm import constant, partners
 from prototxt_net.file import LayerDef
 from prototxt_net.finding import Finding, Fix, Severity
-from prototxt_net.flow import any_frozen, frozen, trainable, upstream
+from prototxt_net.flow import frozen, trainable
 from prototxt_net.marks import mark
 from prototxt_net.net import Node, PhaseNet
 from prototxt_net.zeros import fate
-from prototxt_server.rules.base import Example, Rule, related, rule
-from prototxt_server.rules.bn.edits import add_params, drop, fix, put, set_params
+from prototxt_server.rules.base import Example, Rule, rule
+from prototxt_server.rules.bn.edits import drop, fix, put
 from prototxt_server.rules.bn.nets import bn, conv, data, ip, layer, loss, relu, scale, trained
 from prototxt_server.rules.initial import InitialValueRule
 
-_LOCKED = "param { lr_mult: 0 decay_mult: 0 }"
 
-
-def _net(param: str, *lines: str, norm: str = "") -> str:
+def scaled(param: str, *lines: str, norm: str = "") -> str:
+    """A net with a BatchNorm and a Scale behind it, for examples."""
     return (
         data()
         + conv("conv1", "data")
@@ -51,13 +50,6 @@ def _spans(definition: LayerDef) -> bool:
     return definition.type == "Scale" and (param.get("axis"), param.get("num_axes")) != (1, 1)
 
 
-@mark
-def _one_block(definition: LayerDef) -> bool:
-    if definition.type != "Scale" or len(definition.bound.all("param")) != 1:
-        return False
-    return bool(definition.bound.sub("scale_param").get("bias_term"))
-
-
 @rule
 class ScaleZeroFiller(InitialValueRule):
     """## What it does
@@ -78,7 +70,7 @@ class ScaleZeroFiller(InitialValueRule):
     fix_safety = "unsafe"
     GOOD = (
         Example(trained()),
-        Example(_net("filler { value: 1 } bias_term: true")),
+        Example(scaled("filler { value: 1 } bias_term: true")),
         Example(
             data()
             + conv("conv1", "data")
@@ -91,11 +83,11 @@ class ScaleZeroFiller(InitialValueRule):
         ),
     )
     BAD = (
-        Example(_net("filler { } bias_term: true"), fixed=_net("filler { value: 1 } bias_term: true")),
-        Example(_net("filler { } bias_term: true bias_filler { value: 1 }")),
+        Example(scaled("filler { } bias_term: true"), fixed=scaled("filler { value: 1 } bias_term: true")),
+        Example(scaled("filler { } bias_term: true bias_filler { value: 1 }")),
         Example(
-            _net('bias_term: true filler { type: "constant" value: 0 }'),
-            fixed=_net('bias_term: true filler { type: "constant" value: 1 }'),
+            scaled('bias_term: true filler { type: "constant" value: 0 }'),
+            fixed=scaled('bias_term: true filler { type: "constant" value: 1 }'),
         ),
     )
 
@@ -149,11 +141,11 @@ class ScaleRandomFiller(InitialValueRule):
     name = "scale-random-filler"
     severity = "warning"
     fix_safety = "unsafe"
-    GOOD = (Example(_net('filler { type: "gaussian" mean: 1 std: 0.02 } bias_term: true')), Example(trained()))
+    GOOD = (Example(scaled('filler { type: "gaussian" mean: 1 std: 0.02 } bias_term: true')), Example(trained()))
     BAD = (
-        Example(_net('filler { type: "xavier" } bias_term: true'), fixed=trained()),
-        Example(_net('bias_term: true filler { type: "gaussian" std: 0.01 }'), fixed=trained()),
-        Example(_net('bias_term: true filler { type: "uniform" min: -1 max: 1 }')),
+        Example(scaled('filler { type: "xavier" } bias_term: true'), fixed=trained()),
+        Example(scaled('bias_term: true filler { type: "gaussian" std: 0.01 }'), fixed=trained()),
+        Example(scaled('bias_term: true filler { type: "uniform" min: -1 max: 1 }')),
     )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
@@ -195,11 +187,11 @@ class ScaleWrongAxis(Rule):
     name = "scale-wrong-axis"
     severity = "warning"
     fix_safety = "unsafe"
-    GOOD = (Example(_net("axis: 1 bias_term: true")), Example(trained()))
+    GOOD = (Example(scaled("axis: 1 bias_term: true")), Example(trained()))
     BAD = (
-        Example(_net("axis: 0 bias_term: true")),
-        Example(_net("bias_term: true num_axes: -1"), fixed=_net("bias_term: true num_axes: 1")),
-        Example(_net("num_axes: 0 bias_term: true"), fixed=_net("num_axes: 1 bias_term: true")),
+        Example(scaled("axis: 0 bias_term: true")),
+        Example(scaled("bias_term: true num_axes: -1"), fixed=scaled("bias_term: true num_axes: 1")),
+        Example(scaled("num_axes: 0 bias_term: true"), fixed=scaled("num_axes: 1 bias_term: true")),
     )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:
@@ -240,137 +232,3 @@ class ScaleWrongAxis(Rule):
             if node.param("scale_param").get(name) != 1
         ]
         return fix("unsafe", "One gamma for each channel", *edits)
-
-
-@rule
-class ScaleOneParam(Rule):
-    """## What it does
-    Reports a Scale with gamma and beta but only one `param` block.
-
-    ## Why is this bad?
-    The block configures gamma; beta keeps lr_mult 1 and decay_mult 1. Where the block says `lr_mult: 0` the layer is
-    meant to be frozen, but beta goes on training.
-
-    ## Fix safety
-    Unsafe: training changes.
-    """
-
-    code = "BN026"
-    name = "scale-one-param"
-    severity = "warning"
-    fix_safety = "unsafe"
-    GOOD = (Example(trained()), Example(trained(scale_lines=(_LOCKED, _LOCKED))))
-    BAD = (
-        Example(trained(scale_lines=(_LOCKED,)), fixed=trained(scale_lines=(_LOCKED, _LOCKED))),
-        Example(
-            trained(scale_lines=("param { lr_mult: 1 decay_mult: 0 }",)),
-            fixed=trained(scale_lines=("param { lr_mult: 1 decay_mult: 0 }",) * 2),
-        ),
-    )
-
-    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
-        """Warning where freezing is meant, hint elsewhere."""
-        if not trainable(net):
-            return
-        for node in net.marked(_one_block):
-            if len(node.bottoms) != 1:
-                continue
-            spec = node.layer.definition.bound.entries["param"][0].value
-            freezes = spec.has("lr_mult") and spec.get("lr_mult") == 0
-            text = f"param {{ lr_mult: {spec.get('lr_mult'):g} decay_mult: {spec.get('decay_mult'):g} }}"
-            what = "the layer is not frozen: " if freezes else ""
-            yield self.at(
-                node,
-                f"'{node.name}' has one param block for two blobs; {what}beta keeps lr_mult 1 and decay_mult 1. "
-                "Write the block twice.",
-                "param",
-                severity="warning" if freezes else "hint",
-                fix=fix("unsafe", "Configure beta like gamma", add_params(net.file, node, text)),
-            )
-
-
-@rule
-class ScaleDecay(Rule):
-    """## What it does
-    Points out a Scale behind a BatchNorm whose gamma or beta is subject to weight decay. Off by default.
-
-    ## Why is this bad?
-    Weight decay pulls gamma towards 0, which only shrinks the output; many recipes exempt gamma and beta.
-
-    ## Fix safety
-    Unsafe: training changes.
-    """
-
-    code = "BN027"
-    name = "scale-decay"
-    severity = "hint"
-    default_on = False
-    fix_safety = "unsafe"
-    _FREE = ("param { lr_mult: 1 decay_mult: 0 }",) * 2
-    GOOD = (Example(trained(scale_lines=_FREE)),)
-    BAD = (
-        Example(trained(), fixed=trained(scale_lines=_FREE)),
-        Example(trained(scale_lines=("param { lr_mult: 1 decay_mult: 1 }",) * 2), fixed=trained(scale_lines=_FREE)),
-    )
-
-    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
-        """Pairs in TRAIN."""
-        if net.phase != "TRAIN" or not trainable(net):
-            return
-        for _, partner in pairs(net):
-            count = len(partner.setup.params)
-            if not any(partner.decay_mult(i) != 0 and partner.lr_mult(i) != 0 for i in range(count)):
-                continue
-            blocks = [(f"{partner.lr_mult(i):g}", "0") for i in range(count)]
-            yield self.at(
-                partner,
-                f"'{partner.name}': weight decay pulls gamma towards 0, which only shrinks the output. Common "
-                "practice is decay_mult: 0 for gamma and beta.",
-                "param",
-                fix=fix("unsafe", "Set decay_mult: 0", *set_params(net.file, partner, *blocks)),
-            )
-
-
-@rule
-class ScaleFrozenAlone(Rule):
-    """## What it does
-    Points out a frozen Scale behind a BatchNorm that uses batch statistics on features that train.
-
-    ## Why is this bad?
-    The features move and are normalised anew in every batch, while gamma and beta stay what they were for other
-    features. Usually both or neither should be frozen.
-
-    ## Fix safety
-    None: only the author knows which was meant.
-    """
-
-    code = "BN029"
-    name = "scale-stats-collapse-lr"
-    severity = "info"
-    GOOD = (
-        Example(trained()),
-        Example(trained("batch_norm_param { use_global_stats: true }", scale_lines=(_LOCKED, _LOCKED))),
-    )
-    BAD = (
-        Example(trained(scale_lines=(_LOCKED, _LOCKED))),
-        Example(trained(scale_lines=("param { lr_mult: 0 }",) * 2), dialect="ssd"),
-    )
-
-    def check_net(self, net: PhaseNet) -> Iterable[Finding]:
-        """Pairs in TRAIN."""
-        if net.phase != "TRAIN" or not trainable(net):
-            return
-        if not any_frozen(net):
-            return
-        for node, partner in pairs(net):
-            bottom = node.bottoms[0] if node.bottoms else None
-            if not frozen(net, partner) or bottom is None or not mode(net, node).batch:
-                continue
-            if upstream(net).get(bottom) == "trainable":
-                yield self.at(
-                    partner,
-                    f"gamma and beta of '{partner.name}' are frozen while the features under '{node.name}' train and "
-                    "are normalised with every batch. Freeze both or neither.",
-                    "param",
-                    related=(related(node, f"'{node.name}' uses batch statistics"),),
-                )

@@ -1,8 +1,8 @@
 """Published nets with fresh weights, as the real Caffe ran them: the same blobs are exactly 0, the same are not finite,
 sizes agree within a factor of 3 (weights differ: Caffe draws its own), and the findings name the layer where it begins.
 
-241 records of 125 files, 22 746 tops; 107 hold a top that is 0 throughout, 16 one that is not finite. (Four more records
-ended for lack of memory.)
+241 records of 125 files, 22 746 tops; 107 hold a top that is 0 throughout, 16 one that is not finite. (Four more
+records ended for lack of memory.)
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from prototxt_grammar.edits import Edit
 from prototxt_net.finding import Fix
 from prototxt_net.flow import (
     WEIGHTED,
@@ -13,6 +14,7 @@ from prototxt_net.net import Blob, Node, PhaseNet
 from prototxt_net.shape import product
 from prototxt_server.rules.bn.edits import fix, put
 from prototxt_server.rules.bn.nets import conv, data, ip, loss, relu
+from prototxt_server.rules.editing import delete_entry
 
 _RELUS = frozenset({"ReLU", "PReLU", "ELU"})
 
@@ -100,13 +102,26 @@ def suggestion(node: Node) -> str:
     return "msra" if any(type_ in _RELUS or type_ in ("BatchNorm", "Scale") for type_ in readers) else "xavier"
 
 
+_NOT_READ = ("value", "min", "max", "mean", "std", "sparse")
+"""What xavier and msra do not read of a filler."""
+
+
 def fill(net: PhaseNet, node: Node, kind: str) -> Fix | None:
+    """Give the weights a filler of `kind` (xavier or msra), without what another kind has needed."""
     path = f"{message(node)}.weight_filler"
-    if node.layer.bound.find(path) is None:
-        edit = put(net.file, node, path, f'{{ type: "{kind}" }}')
-    else:
-        edit = put(net.file, node, f"{path}.type", f'"{kind}"')
-    return fix("unsafe", f"Use {kind}", edit)
+    filler = node.layer.bound.find(path)
+    if filler is None:
+        return fix("unsafe", f"Use {kind}", put(net.file, node, path, f'{{ type: "{kind}" }}'))
+    base, text = node.layer.base, net.file.tree.text
+    spare = [entry for name in _NOT_READ for entry in filler.value.entries.get(name, ())]
+    edits: list[Edit | None] = []
+    if filler.value.has("type") or not spare:
+        edits.append(put(net.file, node, f"{path}.type", f'"{kind}"'))
+    else:  # the type takes the place of the first of them
+        first = spare.pop(0).node
+        edits.append(Edit(base + first.start, base + first.end, f'type: "{kind}"'))
+    edits += [delete_entry(text, base, entry) for entry in spare]
+    return fix("unsafe", f"Use {kind}", *edits)
 
 
 def hidden_net(filler: str, kind: str = "conv") -> str:

@@ -157,7 +157,10 @@ class GaussianScale(InitialValueRule):
     )
     GOOD = (Example(_DUMMY + conv("h", "data", filler='type: "gaussian" std: 0.05') + ip("fc", "h") + loss("fc")),)
     BAD = (
-        Example(_DUMMY + conv("h", "data", filler='type: "gaussian" std: 0.001') + ip("fc", "h") + loss("fc")),
+        Example(
+            _DUMMY + conv("h", "data", filler='type: "gaussian" std: 0.001') + ip("fc", "h") + loss("fc"),
+            fixed=_DUMMY + conv("h", "data", filler='type: "msra"') + ip("fc", "h") + loss("fc"),
+        ),
         Example(_DUMMY + ip("h", "data", filler='type: "gaussian" std: 0.1') + ip("fc", "h") + loss("fc")),
     )
 

@@ -200,8 +200,8 @@ class ConstantWeights(InitialValueRule):
     )
     BAD = (
         Example(hidden_net('type: "constant"'), fixed=hidden_net('type: "msra"')),
-        Example(hidden_net('type: "constant" value: 0', "ip")),
-        Example(hidden_net("value: 0.01")),
+        Example(hidden_net('type: "constant" value: 0', "ip"), fixed=hidden_net('type: "msra"', "ip")),
+        Example(hidden_net("value: 0.01"), fixed=hidden_net('type: "msra"')),
     )
 
     def check_net(self, net: PhaseNet) -> Iterable[Finding]:

@@ -82,7 +82,7 @@ class PolicyParams(SolverRule):
 
     ## Why is this bad?
     A missing gamma is 0, so the learning rate is 0 from the first step on (exp: from iteration 1 on). A missing
-    stepsize divides by zero or aborts, and so does poly without max_iter.
+    stepsize divides by zero or aborts, and so does poly without max_iter. BVLC's Caffe aborts on a negative gamma.
 
     ## Fix safety
     Unsafe: the offered gamma of 0.1 is only usual.
@@ -99,6 +99,7 @@ class PolicyParams(SolverRule):
             solver(lr_policy='"step"', stepsize="1000"), fixed=solver(lr_policy='"step"\ngamma: 0.1', stepsize="1000")
         ),
         Example(solver(lr_policy='"step"', gamma="0.1")),
+        Example(solver(lr_policy='"exp"', gamma="-0.1")),
         Example(solver(lr_policy='"multistep"', gamma="0.1")),
         Example(solver(lr_policy='"poly"', power="1", max_iter=None)),
         Example(solver(lr_policy='"plateau"', gamma="0.1"), dialect="ssd"),
@@ -119,7 +120,18 @@ class PolicyParams(SolverRule):
                 + ("aborts or divides by zero. Set it." if policy == "step" else "aborts. Set it."),
                 aborts=policy == "step" or analysis.file.dialect == "bvlc",
             )
-        if policy in ("step", "exp", "multistep", "plateau"):
+        if policy in ("step", "exp", "inv", "multistep", "sigmoid") and number(root, "gamma") < 0:
+            aborts = analysis.file.dialect == "bvlc"
+            yield self.on(
+                analysis,
+                "gamma",
+                f"lr_policy `{policy}` needs a gamma that is not negative, this one is {number(root, 'gamma'):g}; "
+                + ("Caffe aborts at the first iteration." if aborts else "recent Caffes abort.")
+                + " Correct the sign.",
+                severity="error" if aborts else "warning",
+                aborts=aborts,
+            )
+        elif policy in ("step", "exp", "multistep", "plateau"):
             yield from self._gamma(analysis, root, str(policy))
         if policy in _EXTRA and not root.has(_EXTRA[policy]):
             yield self.on(
@@ -153,19 +165,10 @@ class PolicyParams(SolverRule):
             )
 
     def _gamma(self, analysis: Analysis, root: Bound, policy: str) -> Iterator[Finding]:
-        gamma = number(root, "gamma")
-        if gamma > 0 or not root.has({"multistep": "stepvalue", **_EXTRA}.get(policy, "lr_policy")):
+        if number(root, "gamma") != 0 or not root.has({"multistep": "stepvalue", **_EXTRA}.get(policy, "lr_policy")):
             return
         written = root.has("gamma")
         when = "from iteration 1 on" if policy == "exp" else "after the first step"
-        if gamma < 0:
-            yield self.on(
-                analysis,
-                "gamma",
-                f"lr_policy `{policy}` with a negative gamma turns the sign of the learning rate; recent Caffes abort.",
-                severity="warning",
-            )
-            return
         yield self.on(
             analysis,
             "gamma" if written else "lr_policy",

@@ -146,7 +146,7 @@ CHECKS = (
            "One of net, net_param, train_net and train_net_param."),
     _check(r"[Mm]omentum", "SOL008", "That solver has no momentum of this kind."),
     _check(r"Unknown regularization type", "SOL011", "See regularization_type."),
-    _check(r"Unknown solver type", "SCH014 SOL013", "See type."),
+    _check(r"Unknown solver type", "SOL021 SOL013", "See type."),
     # -- while it runs ---------------------------------------------------------------------------------------------
     _check(
         r"cannot backpropagate to label inputs|Layer cannot backpropagate to",

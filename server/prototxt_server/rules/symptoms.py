@@ -326,12 +326,13 @@ SYMPTOMS = (
         (
             "aborts after loading",
             "Unknown learning rate policy",
+            "Unknown solver type",
             "Check failed at solver",
             "NOT_IMPLEMENTED backward",
             "Syncedmem not initialized",
         ),
         "What only the solver or the first backward pass looks at.",
-        "SOL004 SOL005 SOL008 SOL011 LOS008 FRZ005 BN042 SOL001 SOL002 SOL003 SOL013",
+        "SOL004 SOL005 SOL008 SOL011 LOS008 FRZ005 BN042 SOL001 SOL002 SOL003 SOL013 SOL021",
     ),
     Symptom(
         "debug_info prints nothing",

@@ -39,6 +39,10 @@ class TinyBatch(Rule):
     Over a handful the statistics are mostly noise, and what is stored for TEST does not fit. `iter_size` adds up
     gradients over several small batches and does not help here.
 
+    ## In other Caffes
+    With several GPUs each one takes the mean over its own share. BVLC's Caffe gives batch_size to each of them,
+    NVIDIA's divides it among them. The number here is that of one GPU.
+
     ## Fix safety
     None: use a larger batch_size, or frozen statistics.
     """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from prototxt_grammar.edits import Edit, line_start
 from prototxt_grammar.tree import Field, ListValue, Message
 from prototxt_net.finding import Finding, Fix
+from prototxt_net.words import count
 from prototxt_server.rules.base import Example, Rule, rule
 from prototxt_server.rules.example_nets import CONV, IMAGE
 
@@ -76,7 +77,8 @@ class Indentation(Rule):
         for line, start, depth in indents(analysis):
             if text[line:start] != " " * (_STEP * depth):
                 fix = Fix("safe", "Indent it", (Edit(line, start, " " * (_STEP * depth)),))
-                message = f"indented by {start - line}, its depth asks for {_STEP * depth}."
+                found = "with tabs" if "\t" in text[line:start] else f"by {count(start - line, 'blank')}"
+                message = f"indented {found}, its depth asks for {count(_STEP * depth, 'blank')}."
                 yield self.in_file(analysis.file, message, line, start, fix=fix)
 
 

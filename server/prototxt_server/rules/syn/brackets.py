@@ -43,7 +43,7 @@ class UnclosedMessage(SyntaxRule):
     GOOD = (Example(IMAGE + CONV),)
     BAD = (
         Example(IMAGE + _OPEN_CONV, fixed=IMAGE + CONV),
-        Example('layer < name: "x" type: "Silence" }\n'),
+        Example('layer < name: "x" type: "Input" top: "x" }\n'),
     )
 
     def check_file(self, analysis: Analysis) -> Iterable[Finding]:

@@ -2,8 +2,7 @@
 
     python benchmarks/gpu_forward.py [--batch 32] [--rounds 7] [--tf32] [--out gpu_forward.json]
 
-Nets (ResNet-50 and VGG-16, written here) are trained-from-scratch forms with msra fillers. Measured, on one device and
-in one run:
+The nets are those of benchmarks/zoo with their training fillers and DummyData. Measured, on one device and in one run:
   cold    a new worker process, from its start to the verdict, with an empty and then with a filled kernel cache
   warm    text to verdict in a worker that has run the net before (another seed, so that nothing is remembered)
   peer    PyTorch (if installed, with torchvision): build, move, run, mean |x| of every module, one synchronisation
@@ -22,87 +21,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import zoo
+
 from prototxt_gpu_check.client import WorkerClient
 
-INPUT = """
-layer {{ name: "data" type: "Input" top: "data" top: "label" input_param {{
-  shape {{ dim: {n} dim: 3 dim: 224 dim: 224 }} shape {{ dim: {n} }} }} }}
-"""
-LOSS = 'layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "{bottom}" bottom: "label" top: "loss" }}\n'
-
-
-def conv(name: str, bottom: str, outputs: int, kernel: int, stride: int = 1, bias: bool = False) -> str:
-    return (
-        f'layer {{ name: "{name}" type: "Convolution" bottom: "{bottom}" top: "{name}" convolution_param {{ '
-        f"num_output: {outputs} kernel_size: {kernel} pad: {kernel // 2} stride: {stride} "
-        f'bias_term: {"true" if bias else "false"} weight_filler {{ type: "msra" }} }} }}\n'
-    )
-
-
-def normalised(name: str, bottom: str, outputs: int, kernel: int, stride: int = 1, relu: bool = True) -> str:
-    text = conv(name, bottom, outputs, kernel, stride)
-    text += f'layer {{ name: "{name}_bn" type: "BatchNorm" bottom: "{name}" top: "{name}" }}\n'
-    text += (
-        f'layer {{ name: "{name}_scale" type: "Scale" bottom: "{name}" top: "{name}" '
-        "scale_param { bias_term: true } }\n"
-    )
-    return text + (relu_layer(name) if relu else "")
-
-
-def relu_layer(blob: str) -> str:
-    return f'layer {{ name: "{blob}_relu" type: "ReLU" bottom: "{blob}" top: "{blob}" }}\n'
-
-
-def pool(name: str, bottom: str, rest: str) -> str:
-    return f'layer {{ name: "{name}" type: "Pooling" bottom: "{bottom}" top: "{name}" pooling_param {{ {rest} }} }}\n'
-
-
-def dense(name: str, bottom: str, outputs: int, filler: str = "msra") -> str:
-    return (
-        f'layer {{ name: "{name}" type: "InnerProduct" bottom: "{bottom}" top: "{name}" inner_product_param {{ '
-        f'num_output: {outputs} weight_filler {{ type: "{filler}" }} }} }}\n'
-    )
-
-
-def resnet50(n: int) -> str:
-    """53 convolutions with BatchNorm and Scale, the stride in the first 1x1 of a stage."""
-    text = (
-        INPUT.format(n=n) + normalised("conv1", "data", 64, 7, 2) + pool("pool1", "conv1", "kernel_size: 3 stride: 2")
-    )
-    last = "pool1"
-    for stage, (blocks, width) in enumerate(((3, 64), (4, 128), (6, 256), (3, 512)), start=2):
-        for block in range(blocks):
-            b, stride = f"res{stage}{chr(97 + block)}", 2 if block == 0 and stage > 2 else 1
-            shortcut = last
-            if block == 0:
-                shortcut = f"{b}_1"
-                text += normalised(shortcut, last, 4 * width, 1, stride, relu=False)
-            text += normalised(f"{b}_2a", last, width, 1, stride) + normalised(f"{b}_2b", f"{b}_2a", width, 3)
-            text += normalised(f"{b}_2c", f"{b}_2b", 4 * width, 1, relu=False)
-            text += f'layer {{ name: "{b}" type: "Eltwise" bottom: "{shortcut}" bottom: "{b}_2c" top: "{b}" }}\n'
-            text += relu_layer(b)
-            last = b
-    text += pool("pool5", last, "pool: AVE global_pooling: true") + dense("fc1000", "pool5", 1000, "xavier")
-    return text + LOSS.format(bottom="fc1000")
-
-
-def vgg16(n: int) -> str:
-    """13 convolutions and three fully connected layers."""
-    text, last = INPUT.format(n=n), "data"
-    for stage, (convs, width) in enumerate(((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)), start=1):
-        for i in range(convs):
-            name = f"conv{stage}_{i + 1}"
-            text += conv(name, last, width, 3, bias=True) + relu_layer(name)
-            last = name
-        text += pool(f"pool{stage}", last, "kernel_size: 2 stride: 2")
-        last = f"pool{stage}"
-    for name, outputs in (("fc6", 4096), ("fc7", 4096)):
-        text += dense(name, last, outputs) + relu_layer(name)
-        last = name
-    return text + dense("fc8", last, 1000, "xavier") + LOSS.format(bottom="fc8")
-
-
-NETS = {"resnet50": resnet50, "vgg16": vgg16}
+NETS = ("resnet50", "vgg16", "googlenet", "mobilenet")
+PEERS = ("resnet50", "vgg16")
+"""Those that torchvision builds alike."""
 
 
 def ours(text: str, device: str, batch: int, rounds: int, tf32: bool) -> dict[str, Any]:
@@ -137,6 +62,8 @@ def ours(text: str, device: str, batch: int, rounds: int, tf32: bool) -> dict[st
 
 def peer(net: str, batch: int, rounds: int, tf32: bool) -> dict[str, Any]:
     """PyTorch: the same net with hooks; milliseconds of building and of the pass."""
+    if net not in PEERS:
+        return {"missing": "torchvision builds this net otherwise"}
     try:
         import torch
         import torchvision
@@ -188,7 +115,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--tf32", action="store_true")
-    parser.add_argument("--nets", nargs="*", choices=sorted(NETS), default=sorted(NETS))
+    parser.add_argument("--nets", nargs="*", choices=zoo.NAMES, default=NETS)
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
@@ -208,7 +135,8 @@ def main() -> None:
     if not probed["usable"]:
         print(f"No GPU: {probed['hint']}", file=sys.stderr)
     for net in args.nets:
-        found["nets"][net] = {"ours": ours(NETS[net](batch), device, batch, args.rounds, args.tf32)}
+        text = zoo.write(net, "train_val", batch=batch, source="dummy")
+        found["nets"][net] = {"ours": ours(text, device, batch, args.rounds, args.tf32)}
         if not args.no_peer:
             found["nets"][net]["peer"] = peer(net, batch, args.rounds, args.tf32)
         print(net, json.dumps(found["nets"][net], indent=1), flush=True)

@@ -1,4 +1,5 @@
-"""On a real GPU: the golden nets, bit equality of the generator, equal verdicts, a batch that does not fit.
+"""On a real GPU: the golden nets forward and backward, whole nets beside the CPU, bit equality of the generator, equal
+verdicts, a batch that does not fit, a kernel that breaks the device.
 
     pytest -m gpu tests/gpu_check
 
@@ -7,11 +8,14 @@ Without a usable GPU every test skips with the probe's reason.
 
 from __future__ import annotations
 
+import sys
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zoo
 from golden_nets import Golden, paths
 from test_backward import NETS as WITH_GRADIENTS
 from test_backward import compared
@@ -20,7 +24,7 @@ from test_verdict import CASES, Case
 
 from prototxt_gpu_check import fill
 from prototxt_gpu_check.backend import Backend, CupyBackend
-from prototxt_gpu_check.client import WorkerClient
+from prototxt_gpu_check.client import WorkerClient, WorkerError
 from prototxt_gpu_check.layout import stored
 from prototxt_gpu_check.ops import elementwise, pooling
 from prototxt_gpu_check.policy import Request, forward
@@ -105,6 +109,42 @@ def test_verdicts_are_the_cpus(case: Case, gpu: CupyBackend) -> None:
     assert found[0] == found[1]
 
 
+WHOLE = ("lenet", "googlenet", "resnet50", "densenet121", "mobilenet", "squeezenet")
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_whole_nets_have_the_cpus_numbers_and_verdicts(name: str, gpu: CupyBackend) -> None:
+    text = zoo.write(name, "train_val", batch=4, size=max(64, zoo.ZOO[name].smallest), width=0.25, source="dummy")
+    (ours, found), (cpu, theirs) = (
+        forward(Request(text, device=device, backward=True), probe=lambda: (probed().index, ""))
+        for device in (gpu.device, "cpu")
+    )
+    assert [(f.code, f.layer) for f in found] == [(f.code, f.layer) for f in theirs]
+    assert ours.loss == pytest.approx(cpu.loss, rel=1e-3)
+    for mine, wanted in zip(ours.layers, cpu.layers, strict=True):
+        for a, b in zip(mine.tops, wanted.tops, strict=True):
+            assert a.stats.mean_abs == pytest.approx(b.stats.mean_abs, rel=1e-3), (mine.name, a.name)
+        for p, q in zip(mine.params, wanted.params, strict=True):
+            assert p.after.mean_abs == pytest.approx(q.after.mean_abs, rel=1e-3), (mine.name, p.role)
+    assert ours.backward is not None
+    assert cpu.backward is not None
+    assert ours.backward.norms.diff_l2 == pytest.approx(cpu.backward.norms.diff_l2, rel=1e-2)
+
+
+@pytest.mark.parametrize("path", [p for p in paths(SHARED) if p.stem in ("conv_2d", "inner_product")] or [None])
+def test_tf32_stays_within_its_ten_bits(path: Path | None, gpu: CupyBackend) -> None:
+    if path is None:
+        pytest.skip("../shared is not here")
+    golden = Golden(path)
+    assert probed().index is not None
+    try:
+        run, _ = golden.run(CupyBackend(probed().index or 0, tf32=True))
+        for key, ours, caffe in golden.forward(run):
+            assert np.abs(ours.reshape(caffe.shape) - caffe).max() <= 3e-3 * max(1.0, np.abs(caffe).max()), key
+    finally:
+        CupyBackend(probed().index or 0)  # the setting is the library's, not the backend's
+
+
 def test_a_batch_that_does_not_fit_is_cut(gpu: CupyBackend) -> None:
     pool = gpu.xp.get_default_memory_pool()
     gpu.release()
@@ -132,3 +172,32 @@ def test_the_worker_runs_on_the_gpu(gpu: CupyBackend) -> None:
     assert report.data["status"] == "ok"
     assert report.findings == []
     client.close()
+
+
+WILD = """
+import os
+import cupy, numpy
+from prototxt_gpu_check import run, worker
+worker.prepare_environment()
+layer = run.Pass._layer
+def poke(self, node):
+    if node.bottoms and self.options.seed:
+        nowhere = cupy.cuda.MemoryPointer(cupy.cuda.UnownedMemory(1 << 20, 4096, None, 0), 0)
+        wild = cupy.ndarray((1024,), numpy.float32, nowhere)
+        self.backend.launch("fill", 1024, wild, 1024, 1, 0, 1.0, 0.0)
+        self.backend.synchronize()
+    return layer(self, node)
+run.Pass._layer = poke
+os._exit(worker.main())
+"""
+
+
+def test_a_kernel_that_breaks_the_device_ends_the_worker_and_the_next_one_works(gpu: CupyBackend) -> None:
+    request = {"text": CASES["a healthy net"].text, "device": gpu.device}
+    with closing(WorkerClient([sys.executable, "-c", WILD], quiet=True)) as client:
+        first = client.check(request).data
+        with pytest.raises(WorkerError, match="The GPU failed") as caught:
+            client.check({**request, "seed": 1})
+        assert caught.value.code == "device_fault"
+        second = client.check({**request, "batch": 3}).data
+    assert (first["backend"], second["backend"]) == ("cupy", "cupy")

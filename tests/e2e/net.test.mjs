@@ -76,6 +76,16 @@ describe('a net in VS Code', { skip: env.missing }, () => {
       for (let i = 0; i < 3; i++) await v.page.keyboard.press('Control+Z'); // one takes back a word
       await showsNo(v, /typo/);
     }],
+    ['a field proposes itself and then its values', async (v) => {
+      const proposed = (text) => v.page.locator('.suggest-widget.visible .monaco-list-row').filter({ hasText: text }).first().waitFor();
+      await v.goto(lineOf(LAYER));
+      await v.page.keyboard.press('End');
+      await v.page.keyboard.type(' phas');
+      await proposed('phase');
+      await v.page.keyboard.press('Enter');
+      await proposed('TRAIN');
+      await v.page.keyboard.press('Escape');
+    }],
     ['no other host was asked', (v) => assert.deepEqual([...v.foreign], [])],
   ]);
 });

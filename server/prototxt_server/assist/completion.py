@@ -32,7 +32,7 @@ _BODIES = {
 
 
 def complete(analysis: Analysis, offset: int, only_values: bool = False) -> list[Item]:
-    """Proposals for an offset. only_values: no fields, since nobody asked for any (a blank or a colon was typed)."""
+    """Proposals for an offset. only_values: no fields, since nobody asked for any (a colon or a quote was typed)."""
     text = analysis.source.text
     line_start = max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
     line = text[line_start:offset]

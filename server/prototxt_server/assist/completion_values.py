@@ -14,6 +14,10 @@ from prototxt_server.assist.proposal import Item, Kind, literal
 from prototxt_server.rules.sol.common import TYPES as SOLVERS
 from prototxt_server.rules.sol.rate import policies
 
+_USUAL = frozenset(
+    {"BatchNorm", "Concat", "Convolution", "Dropout", "Eltwise", "InnerProduct", "Pooling", "ReLU", "Scale"}
+)
+"""What most layers of published nets are: proposed before the others."""
 _IN_LAYER = (("layer",), ("layers",))
 _DOCUMENTED_IN_FIELD = {("SolverParameter", "type"), ("SolverParameter", "lr_policy")}
 _WORDS = {("LayerParameter", "type"), ("FillerParameter", "type"), ("ParamSpec", "name"), *_DOCUMENTED_IN_FIELD}
@@ -46,7 +50,8 @@ def values(
             yield item(value, "enum", declared.type_name, doc_key=key)
     elif field == ("LayerParameter", "type"):
         for type_ in sorted(schema.layer_types):
-            yield item(type_, "layer-type", "layer type", doc_key=("layer", schema.dialect, type_))
+            order = 4 if type_ in _USUAL else 5
+            yield item(type_, "layer-type", "layer type", order, ("layer", schema.dialect, type_))
     elif field == ("FillerParameter", "type"):
         for filler in FILLERS:
             yield item(filler, "filler", "filler", doc_key=("filler", "", filler))

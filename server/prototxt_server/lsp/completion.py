@@ -23,7 +23,7 @@ KINDS = {
     "snippet": types.CompletionItemKind.Snippet,
     "rule": types.CompletionItemKind.Reference,
 }
-OPTIONS = types.CompletionOptions(trigger_characters=['"', "'", ":", " ", "[", "="], resolve_provider=True)
+OPTIONS = types.CompletionOptions(trigger_characters=['"', "'", ":", "[", "="], resolve_provider=True)
 
 
 def complete(ls: Server, params: types.CompletionParams) -> types.CompletionList:

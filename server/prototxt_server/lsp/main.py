@@ -26,6 +26,7 @@ def serve(tcp: tuple[str, int] | None = None) -> None:
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("pygls").setLevel(logging.WARNING)  # it logs every message at INFO
+    logging.getLogger("pygls.protocol.json_rpc").addFilter(_is_news)
     server = make_server()
     server.over_pipes = tcp is None
     server.housekeeping.start()
@@ -37,6 +38,11 @@ def serve(tcp: tuple[str, int] | None = None) -> None:
         except OSError as error:
             print(f"lsp: cannot listen on {tcp[0]}:{tcp[1]}: {error.strerror or error}", file=sys.stderr)
             raise SystemExit(2) from None
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not what every session has: requests that were answered before their cancellation came."""
+    return not record.getMessage().startswith("Cancel notification for unknown")
 
 
 def _private_stdout() -> BinaryIO:

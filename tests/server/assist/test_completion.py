@@ -101,7 +101,7 @@ def test_puts_in(text: str, label: str, snippet: str, plain: str, at_cursor) -> 
     assert (item.text, item.plain) == (snippet, plain)
 
 
-def test_a_blank_asks_for_no_fields(at_cursor) -> None:
+def test_a_colon_asks_for_no_fields(at_cursor) -> None:
     assert complete(*at_cursor(NET % "layer { ‸ }"), only_values=True) == []
     assert complete(*at_cursor(NET % "layer { type: ‸ }"), only_values=True)
 
@@ -118,6 +118,11 @@ def test_what_is_wrong_here_is_ignored_first(at_cursor) -> None:
 )  # fmt: skip
 def test_whether_to_ask_again(text: str, label: str, more: bool, at_cursor) -> None:
     assert next(item for item in complete(*at_cursor(NET % text)) if item.label == label).more is more
+
+
+def test_the_usual_layer_types_come_first(at_cursor) -> None:
+    order = {item.label: item.order for item in complete(*at_cursor(NET % "layer { type: ‸ }"))}
+    assert order["Convolution"] == order["Concat"] < order["ContrastiveLoss"]
 
 
 def test_nearest_blob_first_with_its_shape(at_cursor) -> None:

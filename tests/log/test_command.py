@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -158,3 +159,15 @@ def test_the_net_that_the_log_names_is_offered(lsp: Run, folder: Path) -> None:
     assert "--net" not in lsp("log", "named.log", "--net", "net.prototxt", cwd=folder).text
     (folder / "net.prototxt").unlink()
     assert "--net" not in lsp("log", "named.log", cwd=folder).text
+
+
+def test_a_log_that_was_put_away(lsp: Run, folder: Path) -> None:
+    packed = gzip.compress(DEAD.encode() * 20) + gzip.compress(DEAD.encode() * 20)
+    (folder / "train.log.gz").write_bytes(packed)
+    whole = lsp("log", "train.log.gz", "--format", "json", cwd=folder).json
+    assert (whole["passes"], whole["findings"][0]["code"]) == (40, "DYN002")
+    assert lsp("log", "-", "--format", "json", stdin=packed).json["passes"] == 40
+    (folder / "cut.log.gz").write_bytes(packed[:-40])
+    assert lsp("log", "cut.log.gz", "--format", "json", cwd=folder).json["findings"][0]["code"] == "DYN002"
+    (folder / "bad.log.gz").write_bytes(packed[:20] + b"\0" * 50)
+    assert lsp("log", "bad.log.gz", cwd=folder).code == 0

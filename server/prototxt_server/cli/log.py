@@ -7,7 +7,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from io import BufferedReader
+from typing import Any
 
 import click
 
@@ -17,6 +18,7 @@ from prototxt_server.log.compare import Comparison, chosen, compare
 from prototxt_server.log.findings import Report, report
 from prototxt_server.log.reader import read, read_text
 from prototxt_server.log.record import Log
+from prototxt_server.log.streams import plain
 
 _LONG = 64 << 20
 """Bytes from which on a bar shows how far it is."""
@@ -43,7 +45,7 @@ _LONG = 64 << 20
 @click.option("--exit-zero", is_flag=True, help="Exit 0 whatever is found.")
 @click.option("--stdin-filename", metavar="NAME", help="The name of what `-` reads.")
 def command(log: str, net: str | None, format_: str, **options: Any) -> None:
-    """Read LOG, a Caffe training log (whole, cut off or pasted; `-` is standard input), and say what went wrong first.
+    """Read LOG, a Caffe training log (whole, cut off, pasted or gzipped; `-`: standard input), and say what went wrong.
 
     \b
     Exit code: 0 nothing at or above --fail-on, 1 findings, 2 usage error or a file that cannot be read.
@@ -128,10 +130,11 @@ def _compare(found: Report, options: dict[str, Any]) -> Comparison:
 
 def _read(path: str) -> Log:
     if path == "-":
-        return read(sys.stdin.buffer)
+        return read(plain(sys.stdin.buffer))
     try:
         with open(path, "rb") as stream, _progress(stream) as told:
-            return read(stream, told)
+            log = plain(stream)
+            return read(log, told if log is stream else None)
     except IsADirectoryError:
         fail(f"{path}: is a folder, not a file")
     except FileNotFoundError:
@@ -143,7 +146,7 @@ def _read(path: str) -> Log:
 
 
 @contextmanager
-def _progress(stream: BinaryIO) -> Iterator[Callable[[int], None] | None]:
+def _progress(stream: BufferedReader) -> Iterator[Callable[[int], None] | None]:
     """A bar on a terminal for a log that takes a while."""
     size = os.fstat(stream.fileno()).st_size
     if size < _LONG or not sys.stderr.isatty():

@@ -23,6 +23,7 @@ from prototxt_server.assist import log_nets
 from prototxt_server.assist.log_hover import Spot, spot
 from prototxt_server.log.findings import Report, report
 from prototxt_server.log.reader import read, read_text
+from prototxt_server.log.streams import plain
 from prototxt_server.log.values import Place
 from prototxt_server.lsp import convert
 from prototxt_server.lsp.document import Document
@@ -276,7 +277,7 @@ async def analyse(ls: Server, *arguments: Any) -> dict[str, Any]:
 
 def _from_disk(path: str, net: Source, settings: Settings) -> Report:
     with open(path, "rb") as stream:
-        return report(read(stream), path, net, settings)
+        return report(read(plain(stream)), path, net, settings)
 
 
 def summary(found: Report) -> dict[str, Any]:

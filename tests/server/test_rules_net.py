@@ -179,3 +179,8 @@ def test_shared_sums_are_a_matter_of_one_dialect() -> None:
 def test_a_reader_is_not_blamed_for_text_that_could_not_be_read(right: str, wrong: str) -> None:
     text = image() + conv("conv", "data").replace(right, wrong) + relu("r", "conv")
     assert codes(text) == (["NET002"] if not wrong else [])
+
+
+def test_a_negative_slope_in_place_is_said_once() -> None:
+    text = data() + ip("fc", "data") + layer("ReLU", "r", "fc", "fc", "relu_param { negative_slope: -1 }") + loss("fc")
+    assert codes(text) == ["NET009"]

@@ -19,8 +19,8 @@ from prototxt_server.rules.example_nets import CONV, IMAGE, LABELLED, LOSS, SCOR
 _BNLL = 'layer { name: "log" type: "BNLL" bottom: "score" top: "score" }\n'
 
 
-# BN032 and BN041 say what in place does to a batch normalisation, dialect by dialect.
-_OWN_RULES = ("BatchNorm", "BN")
+# BN032 and BN041 say what in place does to a batch normalisation, dialect by dialect; NET009 what it does to a ReLU.
+_OWN_RULES = ("BatchNorm", "BN", "ReLU")
 
 
 def _verdict(definition: LayerDef) -> InPlace:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _FILLED = "batch_norm_param { scale_filler { value: 1 } }"
 _FILLED_CAFFE = "batch_norm_param { scale_filler { value: 1 } engine: CAFFE }"
+_FILLED_CUDNN = "batch_norm_param { scale_filler { value: 1 } engine: CUDNN }"
 _FREE = "param { lr_mult: 1 decay_mult: 0 }"
 _SPARE = "param { lr_mult: 0 }"
 TEMPLATE = (_FREE, _FREE, STAT, STAT, STAT)
@@ -44,11 +45,11 @@ def statistics_of(node: Node) -> list[int]:
 def _template(node: Node) -> list[tuple[str, str]]:
     """lr_mult and decay_mult for each blob: gamma and beta without decay, statistics masked.
 
-    On the CAFFE engine the spare blob is never initialised and the first update aborts unless weight decay reaches it
-    (measured), so its decay_mult is not written there.
+    On the CAFFE engine, which a CPU build takes by default, the spare blob is never initialised and the first update
+    aborts unless weight decay reaches it (measured), so its decay_mult is written for cuDNN only.
     """
     pairs = {"gamma": ("1", "0"), "beta": ("1", "0")}
-    spare = ("0", "" if engine(node) == "CAFFE" else "0")
+    spare = ("0", "0" if engine(node) == "CUDNN" else "")
     return [spare if blob.role == "spare" else pairs.get(blob.role, ("0", "0")) for blob in node.setup.params]
 
 
@@ -126,9 +127,9 @@ class Nvidia15StatsDecay(Rule):
     are updated like weights. They have no gradient, but weight decay shrinks mean and variance every step.
 
     ## Fix safety
-    Safe: the statistics were never meant to be changed by the solver. With `engine: CAFFE` the fifth block gets no
-    `decay_mult: 0`: that blob is never initialised, and the first update aborts unless weight decay touches it
-    (measured).
+    Safe: the statistics were never meant to be changed by the solver. Without `engine: CUDNN` the spare blob's block
+    gets no `decay_mult: 0`: the CAFFE engine, which a CPU build takes by default, never initialises that blob, and the
+    first update aborts unless weight decay touches it (measured, BN042).
     """
 
     code = "BN033"
@@ -141,7 +142,8 @@ class Nvidia15StatsDecay(Rule):
         Example(trained()),
     )
     BAD = (
-        Example(_own(_FILLED), dialect="nvidia-0.15", fixed=_own(*TEMPLATE, _FILLED)),
+        Example(_own(_FILLED), dialect="nvidia-0.15", fixed=_own(*TEMPLATE_CAFFE, _FILLED)),
+        Example(_own(_FILLED_CUDNN), dialect="nvidia-0.15", fixed=_own(*TEMPLATE, _FILLED_CUDNN)),
         Example(_own(_FREE, _FREE, _FILLED_CAFFE), dialect="nvidia-0.15", fixed=_own(*TEMPLATE_CAFFE, _FILLED_CAFFE)),
     )
 
@@ -202,7 +204,7 @@ class Nvidia15BvlcParams(Rule):
         Example(trained(STAT, STAT, STAT)),
     )
     BAD = (
-        Example(_own(STAT, STAT, STAT, _FILLED), dialect="nvidia-0.15", fixed=_own(*TEMPLATE, _FILLED)),
+        Example(_own(STAT, STAT, STAT, _FILLED), dialect="nvidia-0.15", fixed=_own(*TEMPLATE_CAFFE, _FILLED)),
         Example(_own(*["param { lr_mult: 0 }"] * 3, _FILLED_CAFFE), dialect="nvidia-0.15"),
     )
 

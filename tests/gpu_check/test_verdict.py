@@ -298,6 +298,25 @@ CASES = {
         + conv("conv1", "down", "c1") + classifier("c1"),
         {"DYN007": ("warning", "relu", "almost no signal passes")},
     ),
+    "fillers that draw too much": Case(
+        data(8) + conv("conv1", "data", "c1", 'type: "gaussian"') + relu("c1")
+        + conv("conv2", "c1", "c2", 'type: "gaussian"') + classifier("c2"),
+        {"DYN023": ("info", "loss", "the scores are too large because of 'conv2'")},
+    ),
+    "sigmoids that hardly differ": Case(
+        data()
+        + "".join(
+            layer(f"s{i}", "Sigmoid", f"c{i - 1}" if i else "data", f"s{i}")
+            + conv(f"conv{i}", f"s{i}", f"c{i}", 'type: "xavier"')
+            for i in range(8)
+        )
+        + relu("c7") + classifier("c7"),
+    ),
+    "an exponential": Case(
+        data() + conv("conv1", "data", "c1", 'type: "gaussian" std: 18') + layer("e", "Exp", "c1", "e")
+        + classifier("e"),
+        {"DYN001": ("warning", "e", "It takes the exponential of values of up to")},
+    ),
     "scores that are too large": Case(
         data() + conv("conv1", "data", "c1") + relu("c1") + classifier("c1", 'type: "gaussian" std: 2'),
         {"DYN023": ("info", "loss", "the scores are too large"), "DYN021|": ("", "loss", "")},

@@ -7,7 +7,18 @@ from collections.abc import Iterator
 
 from prototxt_gpu_check.result import LayerResult
 from prototxt_gpu_check.stats import Stats
-from prototxt_gpu_check.verdict.view import FLT_MAX, NORMALISING, RELU_FAMILY, View, drowns, feeds_weights, param
+from prototxt_gpu_check.verdict.view import (
+    FLT_MAX,
+    LARGE_WEIGHTS,
+    NORMALISING,
+    RELU_FAMILY,
+    View,
+    drowns,
+    feeds_weights,
+    param,
+    start,
+    weight_size,
+)
 from prototxt_net.finding import Finding, Severity
 from prototxt_net.flow import WEIGHTED
 from prototxt_net.net import Blob, Node
@@ -17,6 +28,8 @@ LARGE = 1e6
 HOPELESS = 1e30
 VANISHED = 1e-6
 HIGH_GAIN, LOW_GAIN = 100.0, 0.01
+SMALL_WEIGHTS = 0.1
+"""Standard deviation of weights, of 1 / sqrt(fan-in), up to which they are called small: xavier has 1, msra 1.4."""
 _SCALARS = 16
 _LINEAR = frozenset({"Convolution", "Deconvolution", "InnerProduct", "DepthwiseConvolution", "ConvolutionDepthwise"})
 
@@ -133,6 +146,9 @@ def _nonfinite_cause(view: View, layer: LayerResult) -> str:
         return "dropout_ratio 1 multiplies 0 by infinity. "
     if empty_window(view, layer):
         return "Its last window lies wholly beyond its input, so the average is 0 / 0. "
+    if node.type == "Exp":
+        largest = max((s.maximum or 0.0 for _, s in view.bottoms(layer)), default=0.0)
+        return f"It takes the exponential of values of up to {largest:.3g}. "
     if node.type in ("Log", "Power"):
         return "It takes a logarithm or a root of values that are not positive. "
     largest = max((s.maximum or 0.0 for _, s in view.bottoms(layer)), default=0.0)
@@ -218,7 +234,7 @@ def _growth(view: View) -> Iterator[Finding]:
                 layer,
                 "warning",
                 f"Activations grow {rms / data:.3g} times from the data to '{blob.name}' (up to {largest:.3g}): "
-                f"an overflow is near.{_start(layer)} Check fillers and BatchNorm statistics.",
+                f"an overflow is near.{start(layer)} Check fillers and BatchNorm statistics.",
             )
             view.explain(blob, "warning")
         elif rms < VANISHED * data and not vanished and not _by_design(view, layer, blob):
@@ -228,7 +244,7 @@ def _growth(view: View) -> Iterator[Finding]:
                 layer,
                 "warning",
                 f"Activations shrink to {rms / data:.3g} of the data at '{blob.name}': the signal vanishes."
-                f"{_start(layer)} Use msra fillers or BatchNorm.",
+                f"{start(layer)} Use msra fillers or BatchNorm.",
                 related=small,
             )
             view.explain(blob, "warning")
@@ -261,20 +277,6 @@ def _dead_by_bias(view: View, layer: LayerResult, blob: Blob, stats: Stats) -> b
     return all(reader.type in RELU_FAMILY for reader, _ in blob.readers) and all(s and s.all_zero for s in behind)
 
 
-def _start(layer: LayerResult) -> str:
-    """What fills the layer's weights, as a sentence; "" where that is no filler of the net."""
-    weight = param(layer, "weight")
-    filler = weight.origin.filler if weight is not None and weight.origin.kind == "filler" else None
-    if filler is None:
-        return ""
-    values = {
-        "constant": f" {filler.value:g}",
-        "uniform": f", {filler.min:g} to {filler.max:g}",
-        "gaussian": f", std {filler.std:g}",
-    }.get(filler.type, "")
-    return f" Its weight_filler is {filler.type}{values}."
-
-
 def _gain(view: View, layer: LayerResult, blob: Blob, stats: Stats) -> Iterator[Finding]:
     """DYN011: one layer with weights changes the scale a hundred times, and no BatchNorm behind it takes that back.
 
@@ -289,15 +291,17 @@ def _gain(view: View, layer: LayerResult, blob: Blob, stats: Stats) -> Iterator[
     if not loud and not 0 < gain <= _varied(stats) / (_varied(before) or math.inf) < LOW_GAIN:
         return
     path = next((p.filler for p in layer.node.setup.params if p.role == "weight"), "")
-    if not loud and (_by_design(view, layer, blob) or not view.data_varies or view.tops[blob].same_samples):
+    size = weight_size(layer)
+    if not loud and (size > SMALL_WEIGHTS or _by_design(view, layer, blob)):
+        return
+    if not loud and (not view.data_varies or view.tops[blob].same_samples):
         return  # where all samples are the same, what varies may be rounding
+    why = " Its weights are far too large." if size > LARGE_WEIGHTS else "" if loud else " Its weights are very small."
     yield view.finding(
         "DYN011",
         layer,
         "warning" if loud else "info",
-        f"'{layer.name}' alone changes the scale of its input {gain:.3g} times. "
-        + ("Its weights are far too large." if loud else "Its weights are very small.")
-        + _start(layer),
+        f"'{layer.name}' alone changes the scale of its input {gain:.3g} times.{why}{start(layer)}",
         path,
     )
     if loud:

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 from prototxt_gpu_check.result import LayerResult
 from prototxt_gpu_check.stats import Stats
-from prototxt_gpu_check.verdict.view import View, param
+from prototxt_gpu_check.verdict.view import View, loudest, param, start
 from prototxt_net.finding import Finding
 from prototxt_net.flow import carries_loss
+from prototxt_net.net import Node
 
 CONSTANT_LOGITS = 1e-3
 NEAR_CHANCE = 0.02
@@ -98,8 +99,11 @@ def _softmax_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
         yield from _labels(view, layer)
     origin = view.origin.get(scores)
     because = [] if origin is None else [(origin, f"'{origin.name}' is where it begins")]
+    too_large = loudest(view) if origin is None and stats.rms else None
+    if too_large is not None:
+        because = [(too_large.node, f"The weights of '{too_large.name}' are too large.{start(too_large)}")]
     if floored == valid:
-        cause = "the scores differ by more than 87" if origin is None else f"because of '{origin.name}'"
+        cause = f"because of '{because[0][0].name}'" if because else "the scores differ by more than 87"
         yield view.finding(
             "DYN020",
             layer,
@@ -114,7 +118,7 @@ def _softmax_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
             layer,
             "warning" if floored > FEW * valid and not explained else "info",
             f"{100 * floored / valid:.3g}% of the samples are at the loss floor (87.34 each): the scores are far too "
-            "large. Check the scale of the input and the fillers.",
+            f"large{_of(because)}. Check the scale of the input and the fillers.",
             related=because,
         )
     elif not explained and (stats.rms or 0.0) < CONSTANT_LOGITS and classes > 1 and "NONE" not in _mode(layer):
@@ -128,9 +132,13 @@ def _softmax_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
                 f"{'.' if view.result.weights else ' yet.'}",
             )
     elif not explained and not view.substituted and view.from_scratch and view.trains and classes > 1:
-        yield from _high_loss(view, layer, real_labels)
+        yield from _high_loss(view, layer, real_labels, because)
     if not explained:
         yield from _same_answer(view, layer, stats)
+
+
+def _of(because: list[tuple[Node, str]]) -> str:
+    return f" because of '{because[0][0].name}'" if because else ""
 
 
 def _labels(view: View, layer: LayerResult) -> Iterator[Finding]:
@@ -153,7 +161,7 @@ def _labels(view: View, layer: LayerResult) -> Iterator[Finding]:
         )
 
 
-def _high_loss(view: View, layer: LayerResult, real: bool) -> Iterator[Finding]:
+def _high_loss(view: View, layer: LayerResult, real: bool, because: list[tuple[Node, str]]) -> Iterator[Finding]:
     """DYN023: the loss of one label, whatever it is divided by, against ln K."""
     each, chance = float(layer.facts["each"]), math.log(int(layer.facts["classes"]))
     if each > HIGH_LOSS * chance:
@@ -162,7 +170,8 @@ def _high_loss(view: View, layer: LayerResult, real: bool) -> Iterator[Finding]:
             layer,
             "warning" if real else "info",
             f"The loss starts at {each:.4g} for each label, {each / chance:.3g} times ln {layer.facts['classes']}, "
-            "what guessing costs: the scores are too large. Check the scale before the last layer.",
+            f"what guessing costs: the scores are too large{_of(because)}. Check the scale before the last layer.",
+            related=because,
         )
 
 

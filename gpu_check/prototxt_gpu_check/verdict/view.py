@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -63,6 +64,9 @@ NO_SIGNAL = frozenset(
 NORMALISING = frozenset({"BatchNorm", "BN", "MVN"})
 RELU_FAMILY = frozenset({"ReLU", "ReLU6", "Clip"})
 FLT_MAX = float(np.finfo(np.float32).max)
+
+LARGE_WEIGHTS = 3.0
+"""Root mean square of weights times sqrt(fan-in) from which they are called large: xavier has 1, msra 1.4."""
 
 MOST_RELATED = 10
 """Places beside a finding, at most."""
@@ -267,3 +271,32 @@ def drowns(bias: Stats, sum_: Stats) -> bool:
     """Whether a bias alone decides the sign: the sums lie closer to it than to 0."""
     mean, spread, center = bias.mean or 0.0, sum_.std or 0.0, sum_.mean or 0.0
     return mean < 0 and abs(center - mean) < abs(mean) / 2 and spread < abs(mean)
+
+
+def start(layer: LayerResult) -> str:
+    """What fills the layer's weights, as a sentence; "" where that is no filler of the net."""
+    weight = param(layer, "weight")
+    filler = weight.origin.filler if weight is not None and weight.origin.kind == "filler" else None
+    if filler is None:
+        return ""
+    values = {
+        "constant": f" {filler.value:g}",
+        "uniform": f", {filler.min:g} to {filler.max:g}",
+        "gaussian": f", std {filler.std:g}",
+    }.get(filler.type, "")
+    return f" Its weight_filler is {filler.type}{values}."
+
+
+def weight_size(layer: LayerResult) -> float:
+    """The root mean square of the layer's weights times sqrt(fan-in): by so much it changes the scale of noise."""
+    weight = param(layer, "weight")
+    if weight is None or not weight.shape or not weight.before.count:
+        return 0.0
+    return (weight.before.rms or 0.0) * math.sqrt(weight.before.count / weight.shape[0])
+
+
+def loudest(view: View) -> LayerResult | None:
+    """The layer whose fresh weights are largest for their fan-in, where they are too large."""
+    fresh = [x for x in view.layers if (w := param(x, "weight")) is not None and w.origin.kind == "filler"]
+    most = max(fresh, key=weight_size, default=None)
+    return most if most is not None and weight_size(most) > LARGE_WEIGHTS else None

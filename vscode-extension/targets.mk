@@ -16,4 +16,5 @@ e2e: $(STAMP)
 	@./tests/e2e/run.sh || { code=$$?; test $$code -eq 77; }
 
 screenshot: $(STAMP)
-	@E2E_REQUIRED=1 ./tests/e2e/run.sh screenshot.mjs
+	@E2E_REQUIRED=1 ./tests/e2e/run.sh screenshot.mjs && \
+	$(BIN)/python -c 'from PIL import Image; name = "docs/images/editor.png"; Image.open(name).quantize(256, Image.Quantize.MAXCOVERAGE).save(name, optimize=True)'

@@ -12,7 +12,7 @@ try {
   await shows(v, /DYN003/);
   await v.page.locator('.notifications-toasts .notification-list-item-message').first().waitFor({ state: 'detached', timeout: 30000 });
   await v.goto(lineOf('"bnorm1"'));
-  await v.clickWord('"bnorm1"');
+  await v.clickWord('batch_norm_param');
   await v.lightbulb().waitFor();
   await v.quickFixes();
   const picture = path.join(ROOT, 'docs/images/editor.png');

@@ -115,6 +115,7 @@ REFUSED = [
     ("LSTM", "0x2x7 0x2", "recurrent_param { num_output: 3 }", "SHP024", 'bottom: "a"'),
     ("RNN", "4x2x7 4x2 2", "recurrent_param { num_output: 3 }", "SHP024", 'bottom: "c"'),
     ("SPP", "2x3x8x8", "", "SHP010", 'name: "l"'),
+    ("ArgMax", "scalar", "", "SHP024", 'bottom: "a"'),
     ("Filter", "scalar 2x3 2", 'top: "u" top: "v"', "SHP024", 'bottom: "a"'),
     ("Flatten", "2x3", "flatten_param { axis: 2 }", "SHP008", "axis: 2"),
     ("BatchNorm", "3", "", "BN037", 'bottom: "a"'),

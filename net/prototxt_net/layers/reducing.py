@@ -49,7 +49,13 @@ class ArgMax(LayerType):
             "argmax_param.top_k",
         )
         axis = s.axis(whole(p, "axis", 0), shape, at="argmax_param.axis") if p.has("axis") else None
-        if shape is None or not shape:
+        s.require(
+            None if shape is None else bool(shape),
+            "SHP024",
+            f"{s.name}: a scalar has no axis to look for the largest value on; Caffe aborts. Read another blob.",
+            "bottom",
+        )
+        if shape is None:
             return
         size = shape[axis] if axis is not None else product(shape[1:])
         s.require(

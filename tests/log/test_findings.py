@@ -301,6 +301,21 @@ def test_a_loss_that_moves_although_the_rate_is_0(judged: Judge) -> None:
     assert "'loss' moves between 1.11111 and 1.22222 after iteration 0" in verdict.message
 
 
+def test_names_tell_batch_norm_where_nothing_else_does(judged: Judge) -> None:
+    named = f"{prefix('net.cpp:202')}stage1_bn does not need backward computation."
+    log = text(named, *(part for i in range(3) for part in (test_pass(10 * i, loss=80.5 - i), loss(10 * i, 0.7, 0.0))))
+    assert found(judged(log)) == [("DYN017", "warning", "stage1_bn"), ("DYN021", "info", None), ("BN018", "info", None)]
+    fixed = (
+        'layer { name: "stage1_bn" type: "BatchNorm" bottom: "a" top: "b" batch_norm_param { use_global_stats: true } }'
+    )
+    assert "DYN017" not in [code for code, _, _ in found(judged(f"{fixed}\n{log}"))]
+
+
+def test_a_bad_first_test_that_passes_is_information(judged: Judge) -> None:
+    log = text(*(test_pass(10 * i, loss=value) for i, value in enumerate([85.9, 4.9, 4.8])))
+    assert found(judged(log)) == [("DYN021", "info", None)]
+
+
 def test_debug_info_without_display(judged: Judge) -> None:
     solver = (
         f"{prefix('solver.cpp:45')}Initializing solver from parameters:\nbase_lr: 0.01\ndisplay: 0\ndebug_info: true\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from prototxt_server.log.series import has_norm, is_softmax, layer_of, losses, pointer
+from prototxt_server.log.series import is_softmax, layer_of, losses, norms, pointer
 from prototxt_server.log.tracks import Track
 from prototxt_server.log.verdict import Verdict
 from prototxt_server.log.view import View, figure
@@ -64,7 +64,7 @@ def _floor(view: View, track: Track, test: bool) -> Iterator[Verdict]:
             else " Look for a missing input scale, too large fillers or empty BatchNorm statistics."
         )
         where = "test " if test else ""
-        untrained = test and since == 0 and track.same_count == track.count == 1 and has_norm(view)
+        untrained = test and since == 0 and track.same_count == track.count == 1 and bool(norms(view))
         yield Verdict(
             "DYN020",
             "info" if untrained else "warning",
@@ -80,7 +80,12 @@ def _floor(view: View, track: Track, test: bool) -> Iterator[Verdict]:
     share = highest.number / FLOOR
     if share < 1 and ((softmax and highest.number > SATURATED) or (softmax is None and highest.number > 80)):
         first = test and highest.iteration == 0
-        meaning = " It is the test before training: see BN018." if first and has_norm(view) else ""
+        gone = first and last.number < 0.5 * highest.number
+        meaning = ""
+        if first and norms(view):
+            meaning = " It is the test before training: see BN018."
+        elif gone:
+            meaning = f" It is the test before training, and later ones are sound ({figure(last.number)} at last)."
         yield Verdict(
             "DYN021",
             "info" if meaning else "warning",

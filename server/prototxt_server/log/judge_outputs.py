@@ -6,8 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 
-from prototxt_server.log.knowledge import NORMS
-from prototxt_server.log.series import classes_of, has_norm, is_loss, layer_of, losses
+from prototxt_server.log.series import classes_of, is_loss, layer_of, losses, norms
 from prototxt_server.log.tracks import Track
 from prototxt_server.log.verdict import Note, Verdict
 from prototxt_server.log.view import View, figure
@@ -29,7 +28,7 @@ def findings(view: View) -> Iterator[Verdict]:
 
 def _first_test(view: View) -> Iterator[Verdict]:
     """A test before the first update runs BatchNorm on statistics that nothing was stored into."""
-    if view.log.weights or not has_norm(view):
+    if view.log.weights or not norms(view):
         return
     for track in view.log.test.values():
         first = track.first
@@ -105,20 +104,16 @@ def _stuck_accuracy(view: View) -> Iterator[Verdict]:
 def _moves_at_rate_0(view: View) -> Iterator[Verdict]:
     """A net with learning rate 0 whose test outputs change: BatchNorm's statistics move with each training batch."""
     rate = view.log.lr
-    if rate.highest is None or rate.highest.number != 0 or not has_norm(view):
+    if rate.highest is None or rate.highest.number != 0:
         return
     moved = next(
         (t for t in view.log.test.values() if t.highest and t.lowest and t.highest.number != t.lowest.number), None
     )
-    norms = [name for name, type_ in view.log.types.items() if type_ in NORMS]
-    net = view.known.net("TRAIN")
-    if net is not None:
-        norms = [
-            n.name for n in net.nodes if n.type in NORMS and not n.param("batch_norm_param").get("use_global_stats")
-        ]
-    if not norms:
+    moving = [name for name in norms(view) if not _fixed(view, name)]
+    if not moving:
         return
-    first = f"'{norms[0]}'" + (f" and {len(norms) - 1} more" if len(norms) > 1 else "")
+    by_name = "" if view.known.certain(moving[0]) else ", a BatchNorm by its name,"
+    first = f"'{moving[0]}'{by_name}" + (f" and {len(moving) - 1} more" if len(moving) > 1 else "")
     what = "yet test losses will change"
     if moved is not None:
         after = [value for iteration, value in moved.points if iteration > 0]
@@ -135,10 +130,16 @@ def _moves_at_rate_0(view: View) -> Iterator[Verdict]:
         "variance and stores them, which no lr_mult, weight_decay or propagate_down stops. Set use_global_stats: true "
         "there (and load weights) to freeze it; outputs in training then stop changing with the batch, too.",
         rate.first.place,
-        norms[0],
+        moving[0],
         notes=notes,
         causes=("FRZ001", "FRZ002", "BN026"),
     )
+
+
+def _fixed(view: View, norm: str) -> bool:
+    """Whether a BatchNorm trains with stored statistics, which then stay as they are."""
+    node = view.known.node(norm, "TRAIN")
+    return node is not None and bool(node.param("batch_norm_param").get("use_global_stats"))
 
 
 def _no_weight(view: View) -> Iterator[Verdict]:

@@ -50,14 +50,18 @@ def is_softmax(view: View, output: str) -> bool | None:
 
 
 def pointer(view: View) -> str:
+    """Where a finding above names the layer of which a loss suffers."""
     found = [code for code, _ in view.reported if code in ("DYN001", "DYN010", "DYN012")]
     return " (the finding above says where)" if found else ""
 
 
-def has_norm(view: View) -> bool:
-    net = view.known.net()
+def norms(view: View) -> list[str]:
+    """The BatchNorm layers, by the net; by what the log says of types; else by the names that it mentions."""
+    net = view.known.net("TRAIN")
     if net is not None:
-        return any(node.type in NORMS for node in net.nodes)
-    return any(type_ in NORMS for type_ in view.log.types.values()) or any(
-        view.known.type(name) in NORMS for kept in view.log.passes for name in kept.layers
+        return [node.name for node in net.nodes if node.type in NORMS]
+    log = view.log
+    named = dict.fromkeys(
+        [*log.types, *log.made, *log.needs_backward, *(x for kept in log.passes for x in kept.layers)]
     )
+    return [name for name in named if view.known.type(name) in NORMS]

@@ -15,6 +15,8 @@ from prototxt_server.report.record import record
 from prototxt_server.version import VERSION
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_NAMED = 40
+"""At most so many layers are named below a plot."""
 _CURVES = 48
 """At most so many layers in one plot; the table has all of them."""
 _PARTS = {
@@ -113,7 +115,7 @@ def _outputs(report: Report) -> Iterable[str]:
     tracks += [(f"test {track.name}", track) for track in log.test.values()]
     if log.lr.lowest is not None and log.lr.highest is not None and log.lr.lowest.number != log.lr.highest.number:
         tracks.append(("lr", log.lr))
-    if tracks:
+    if any(len(track.points) > 1 for _, track in tracks):
         curves = [
             Curve(name, [(float(i), v) for i, v in track.points], 360 * k / len(tracks), strong=True)
             for k, (name, track) in enumerate(tracks)
@@ -140,7 +142,14 @@ def _depth(report: Report) -> Iterable[str]:
         ]
         curves.append(Curve(label, points, 250 - 250 * number / max(1, len(passes) - 1), strong=True))
     if curves:
-        drawn = plot(curves, "From layer to layer", "layers in the order of the log")
+        listed = {tuple(kept.layers) for kept in passes}
+        names = listed.pop() if len(listed) == 1 else ()
+        drawn = plot(
+            curves,
+            "From layer to layer",
+            "layers in the order of the log",
+            names=names if len(names) <= _NAMED else (),
+        )
         yield _card("From layer to layer, mean |x|", drawn + _legend(curves))
 
 

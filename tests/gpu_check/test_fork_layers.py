@@ -312,3 +312,16 @@ def test_nvidia_017_goes_by_the_phase_whatever_use_global_stats_says(given: str)
     (trained,), (tested,) = (tops(text, "nvidia-0.17", phase, x=x) for phase in ("TRAIN", "TEST"))
     assert trained.std() == pytest.approx(1, abs=0.01)
     assert tested == pytest.approx(x / math.sqrt(1e-5), rel=1e-4)
+
+
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_nvidia_15_keeps_the_blobs_of_its_engines_in_other_shapes(phase: str) -> None:
+    """CuDNN's are (1, C, 1, 1), the CAFFE engine's (C); the numbers are the same."""
+    layer = (
+        'layer {{ name: "y" type: "BatchNorm" bottom: "x" top: "y"\n'
+        '  batch_norm_param {{ engine: {} scale_filler {{ type: "uniform" min: 1 max: 2 }} }} }}\n'
+    )
+    x = RNG.normal(size=(4, 3, 5, 5)).astype(np.float32)
+    cudnn, caffe = (tops(layer.format(engine), "nvidia-0.15", phase, x=x)[-1] for engine in ("CUDNN", "CAFFE"))
+    assert cudnn.shape == x.shape
+    np.testing.assert_array_equal(cudnn, caffe)

@@ -43,8 +43,9 @@ def batch_norm(s: Step) -> Sequence[Array]:
     channels = x.shape[1] if x.ndim > 1 else 1
     samples = x.size // max(1, channels)
     s.facts.update(mode="stored" if stored else "batch", per_channel=samples, eps=eps)
-    gamma, beta = s.role("gamma"), s.role("beta")
-    mean, var, factor = s.role("mean"), s.role("variance"), s.role("factor")
+    # NVIDIA 0.15 with cuDNN has them as (1, C, 1, 1)
+    gamma, beta, mean, var = (_vector(s.role(role)) for role in ("gamma", "beta", "mean", "variance"))
+    factor = s.role("factor")
     assert mean is not None
     assert var is not None
     if stored:
@@ -57,6 +58,10 @@ def batch_norm(s: Step) -> Sequence[Array]:
     _move_statistics(s, batch_mean, batch_var, samples)
     remember(s, batch_mean, batch_var, eps)
     return [normalize(b, x, batch_mean, batch_var, eps=eps, gamma=gamma, beta=beta)]
+
+
+def _vector(blob: Array | None) -> Array | None:
+    return None if blob is None else blob.reshape(-1)
 
 
 def remember(s: Step, mean: Array, var: Array, eps: float, factor: Array | None = None) -> None:

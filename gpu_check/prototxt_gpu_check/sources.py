@@ -45,7 +45,7 @@ LABEL_READERS = {
 """Layers whose bottom[1] is a class label, with the message that holds the class axis (default 1)."""
 
 TARGET_READERS = frozenset({"SigmoidCrossEntropyLoss", "ContrastiveLoss"})
-SAME_SHAPE = frozenset({"SigmoidCrossEntropyLoss", "EuclideanLoss", "SmoothL1Loss"})
+SAME_SHAPE = frozenset({"SigmoidCrossEntropyLoss", "EuclideanLoss", "SmoothL1Loss", "SmoothL1LossOHEM"})
 """Losses whose other bottoms have the shape of the first."""
 
 _PASSES_ON = frozenset({"Split", "Flatten", "Reshape", "Slice", "Concat", "Silence"})

@@ -21,6 +21,7 @@ FLT_MIN = np.float32(np.finfo(np.float32).tiny)
 _GROUP = 1 << 18
 """Elements of whole rows that are worked on at a time: they and a scratch array shall stay in the cache."""
 _LONG_ROW = 128
+_FEW = 64
 _HUGE, _TINY = 1e15, 1e-12
 """The square of an element within these bounds, and the sum of CHUNK of them, is a normal float32."""
 _DROWNED = 3e-3
@@ -78,29 +79,28 @@ def row_stats(r: npt.NDArray[np.float32]) -> RowStats:
 def _quick(out: RowStats, sums: Floats, piece: npt.NDArray[np.float32], scratch: npt.NDArray[np.float32]) -> bool:
     """Add a piece's sums (|x|, x, x squared) and counts; False, and nothing added, where float32 cannot do it."""
     flat = piece.reshape(-1)
-    low, high = float(np.minimum.reduce(flat)), float(np.maximum.reduce(flat))
-    if not (low > -_HUGE and high < _HUGE):  # NaN too
+    room = scratch[: piece.size]
+    # Most blobs are of both signs, and their first elements tell; the others' minimum says that |x| is x.
+    low = np.minimum.reduce(flat[:_FEW])
+    if low >= 0:
+        low = np.minimum.reduce(flat)
+    signed = not low >= 0
+    magnitude = np.abs(flat, out=room) if signed else flat
+    peak = float(np.maximum.reduce(magnitude))
+    if not peak < _HUGE:  # NaN too
         return False
-    peak = max(-low, high)
     if peak < _TINY:
         if peak:
             return False
         out.zeros += piece.size
         return True
     out.peak = max(out.peak, peak)
+    if (np.minimum.reduce(magnitude) if signed else low) < FLT_MIN:
+        out.zeros += int(np.count_nonzero(magnitude < FLT_MIN))
     ones = _ones(piece.shape[1])
-    room = scratch[: piece.size]
     total = piece @ ones
+    sums[0] += magnitude.reshape(piece.shape) @ ones if signed else total
     sums[1] += total
-    if low >= 0:
-        sums[0] += total
-        if low < FLT_MIN:
-            out.zeros += int(np.count_nonzero(flat < FLT_MIN))
-    else:
-        magnitude = np.abs(flat, out=room)
-        sums[0] += magnitude.reshape(piece.shape) @ ones
-        if np.minimum.reduce(magnitude) < FLT_MIN:
-            out.zeros += int(np.count_nonzero(magnitude < FLT_MIN))
     if len(ones) >= _LONG_ROW:
         sums[2] += np.vecdot(piece, piece)
     else:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from prototxt_net.describe import describe
+from prototxt_net.layers.base import entry_of
 from prototxt_net.net import PhaseNet
 from prototxt_net.words import visible
 
@@ -17,13 +18,16 @@ COLOURS = {
 """Kind of layer -> colour, in the order of a legend."""
 
 _KINDS = {
-    "weights": "Convolution Deconvolution InnerProduct Embed LSTM RNN DepthwiseConvolution ConvolutionDepthwise",
-    "norm": "BatchNorm BN Scale Bias LRN MVN Normalize",
-    "element": "ReLU PReLU ELU ReLU6 Sigmoid TanH AbsVal BNLL Power Exp Log Swish Clip Threshold Dropout Softmax",
-    "pool": "Pooling SPP Interp Upsample ROIPooling PSROIPooling Reduction",
-    "join": "Concat Eltwise Slice Split Crop Axpy Flatten Reshape Permute Tile",
+    "data": ("data", "data_forks"),
+    "weights": ("convolution", "inner_product", "recurrent"),
+    "norm": ("batch_norm", "normalization", "scaling"),
+    "element": ("activations",),
+    "pool": ("pooling", "resizing", "reducing"),
+    "join": ("combining", "reshaping"),
+    "loss": ("losses", "losses_distance"),
 }
-_KIND_OF = {type_: kind for kind, types in _KINDS.items() for type_ in types.split()}
+"""Kind -> the families of `prototxt_net.layers`, each in a module."""
+_KIND_OF = {family: kind for kind, families in _KINDS.items() for family in families}
 
 
 class Edge(NamedTuple):
@@ -47,13 +51,10 @@ def edges(net: PhaseNet, described: dict[str, Any]) -> Iterator[Edge]:
             yield Edge(start, end, name, described["layers"][start]["tops"][blob.top_index]["shape"])
 
 
-def kind(layer: dict[str, Any]) -> str:
-    """What a layer is for, coarsely: a key of COLOURS. layer: as `describe` has it."""
-    if not layer["bottoms"]:
-        return "data"
-    if layer["type"].endswith("Loss") or layer["type"] == "Accuracy":
-        return "loss"
-    return _KIND_OF.get(layer["type"], "other")
+def kind(type_: str, dialect: str) -> str:
+    """What layers of a type are for, coarsely: a key of COLOURS."""
+    entry = entry_of(type_, dialect)
+    return "other" if entry is None else _KIND_OF.get(entry.__module__.rpartition(".")[2], "other")
 
 
 def sizes(shape: list[int | None] | None) -> str:
@@ -85,7 +86,7 @@ def as_dot(net: PhaseNet, filename: str) -> str:
     lines += ["  rankdir=TB;", '  node [shape=box, style="rounded,filled", fontname="Helvetica"];']
     for at, layer in enumerate(row["layers"]):
         label = f"{_escaped(layer['name'])}\\n{_escaped(layer['type'])}"
-        lines.append(f'  n{at} [label="{label}", fillcolor="{COLOURS[kind(layer)]}"];')
+        lines.append(f'  n{at} [label="{label}", fillcolor="{COLOURS[kind(layer["type"], net.dialect)]}"];')
     for at, edge in enumerate(edges(net, row)):
         start = f"n{edge.start}"
         if edge.start is None:
@@ -106,17 +107,17 @@ def _quoted(text: str) -> str:
 def as_mermaid(net: PhaseNet, filename: str) -> str:
     """A flowchart in Mermaid's language."""
     row = describe(net, filename)
-    used = {kind(layer) for layer in row["layers"]}
+    kinds = [kind(layer["type"], net.dialect) for layer in row["layers"]]
     lines = ["flowchart TB"]
     for at, layer in enumerate(row["layers"]):
-        lines.append(f'  n{at}["{_entities(layer["name"])}<br/>{_entities(layer["type"])}"]:::{kind(layer)}')
+        lines.append(f'  n{at}["{_entities(layer["name"])}<br/>{_entities(layer["type"])}"]:::{kinds[at]}')
     for at, edge in enumerate(edges(net, row)):
         start = f"n{edge.start}"
         if edge.start is None:
             start = f"missing{at}"
             lines.append(f'  {start}["?"]')
         lines.append(f'  {start} -->|"{_entities(edge.blob)} {sizes(edge.shape)}"| n{edge.end}')
-    lines += [f"  classDef {name} fill:{colour},color:#222" for name, colour in COLOURS.items() if name in used]
+    lines += [f"  classDef {name} fill:{colour},color:#222" for name, colour in COLOURS.items() if name in kinds]
     return "\n".join(lines)
 
 

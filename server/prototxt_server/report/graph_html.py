@@ -30,13 +30,13 @@ def page(net: PhaseNet, path: str) -> str:
             element("style", f"{sheet()}{colours}.layer>text{{fill:#1b2127}}"),
         ]
     )
-    look = Look(lambda layer: f"k {kind(dict(layer))}", _shape, summary)
+    look = Look(lambda layer: kind(layer["type"], net.dialect), _shape, summary)
     body = "".join(
         [
             _header(name, path, row),
             element(
                 "section",
-                _legend({kind(layer) for layer in layers})
+                _legend({kind(layer["type"], net.dialect) for layer in layers})
                 + element("div", picture(layers, {}, look, "The net, one strip a layer"), id="canvas"),
                 class_="card",
                 aria_label="The net",

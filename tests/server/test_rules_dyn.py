@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from prototxt_gpu_check.client import WorkerClient
+from prototxt_gpu_check.verdict.view import NAMES
 from prototxt_net.finding import Finding
 from prototxt_server.analysis import Settings, Source
 from prototxt_server.engine import analyze
@@ -51,3 +54,11 @@ def test_its_page_is_whole(rule: Rule) -> None:
     text = inspect.getdoc(type(rule)) or ""
     for heading in ("What it does", "Why is this bad?", "Fix safety"):
         assert f"## {heading}\n" in text
+
+
+def test_every_dynamic_rule_of_the_catalogue_is_built(shared: Path) -> None:
+    catalogue = json.loads((shared / "facts" / "rules.json").read_text("utf-8"))
+    names = {entry["code"]: entry["name"] for entry in catalogue if entry["kind"] != "static"}
+    assert len(names) == 33
+    assert {rule.code: rule.name for rule in RULES if rule.code in names} == names
+    assert {code: name for code, name in NAMES.items() if code in names} == names

@@ -268,11 +268,15 @@ class MixedModes(Rule):
         if not batch or len(batch) == len(inside):
             return
         names = ", ".join(f"'{node.name}'" for node in batch[:4]) + (", ..." if len(batch) > 4 else "")
+        stored = next(node for node in inside if node not in batch)
         use, others = ("uses", "it") if len(batch) == 1 else ("use", "them")
         yield self.at(
             batch[0],
             f"{len(batch)} of {len(inside)} BatchNorms in the frozen part still {use} batch statistics ({names}), so "
             f"the part is only half frozen. Set use_global_stats: true in {others} too.",
-            related=tuple(related(node, "uses batch statistics too") for node in batch[1:8]),
+            related=(
+                related(stored, f"'{stored.name}' uses stored statistics", FLAG),
+                *(related(node, f"'{node.name}' uses batch statistics too") for node in batch[1:8]),
+            ),
             fix=fix("unsafe", "Set use_global_stats: true", *(put(net.file, node, FLAG, "true") for node in batch)),
         )

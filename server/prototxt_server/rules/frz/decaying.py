@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from prototxt_net.backward import backward
-from prototxt_net.finding import Finding
+from prototxt_net.finding import Finding, Related
 from prototxt_net.flow import WEIGHTED, any_frozen, carries_loss, frozen, is_loss, lr, trainable, weights
 from prototxt_net.layers.base import entry_of
 from prototxt_net.net import Node, PhaseNet
-from prototxt_server.rules.base import Example, Rule, rule
+from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.bn.edits import fix, set_params
 from prototxt_server.rules.bn.nets import conv, data, ip, loss, relu, trained
 from prototxt_server.rules.frz.what_moves import DOWN, LOCKED, may_cut
@@ -77,12 +77,29 @@ class CutButDecaying(Rule):
                 f"no gradient reaches '{node.name}' ({why}), but weight decay still shrinks its weights every step: "
                 "that does not freeze a layer. Write lr_mult: 0 for each blob.",
                 "param",
+                related=_cut_by(net, node),
                 fix=fix("unsafe", "Set lr_mult: 0", *set_params(net.file, node, *blocks)),
             )
 
     def stands(self, finding: Finding, linked: Linked) -> bool:
         """Not beside solvers that all have weight_decay 0."""
         return not linked.without_decay
+
+
+def _cut_by(net: PhaseNet, node: Node) -> tuple[Related, ...]:
+    """Where the gradient that would reach a layer ends."""
+    todo = [node]
+    for layer in todo:
+        for reader, index in (use for top in layer.tops for use in top.readers):
+            written = reader.layer.definition.bound.all("propagate_down")
+            if index < len(written) and not written[index]:
+                return (related(reader, f"'{reader.name}' passes no gradient on", "propagate_down", index),)
+            definition = reader.layer.definition
+            if is_loss(definition, net.dialect) and not carries_loss(definition, net.dialect):
+                return (related(reader, f"'{reader.name}' counts nothing", "loss_weight"),)
+            if reader not in todo:
+                todo.append(reader)
+    return ()
 
 
 def _towards_zero_loss(net: PhaseNet) -> set[Node]:

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from prototxt_net.backward import backward
-from prototxt_net.batchnorm import behind_frozen_layer, fields, mode, norms
+from prototxt_net.batchnorm import behind_frozen_layer, fields, mode, norms, partners
 from prototxt_net.file import LayerDef
-from prototxt_net.finding import Finding
+from prototxt_net.finding import Finding, Related
 from prototxt_net.flow import any_frozen, dialects_of, is_loss, lr, trainable, weights
 from prototxt_net.layers.base import entry_of
 from prototxt_net.marks import mark
-from prototxt_net.net import PhaseNet
-from prototxt_server.rules.base import Example, Rule, rule
+from prototxt_net.net import Node, PhaseNet
+from prototxt_server.rules.base import Example, Rule, related, rule
 from prototxt_server.rules.bn.by_phase import FLAG, by_phase
 from prototxt_server.rules.bn.edits import add_params, fix, put
 from prototxt_server.rules.bn.nets import STAT, bn, conv, data, ip, loss, relu, trained
@@ -109,8 +109,23 @@ class FrozenBatchNormDrifts(Rule):
                 "the stored mean and variance (half forgotten after about 700 iterations): the frozen branch's "
                 f"outputs and the test accuracy drift. {advice}",
                 FLAG,
+                related=_frozen_around(net, node),
                 fix=cure,
             )
+
+
+def _frozen_around(net: PhaseNet, node: Node) -> tuple[Related, ...]:
+    """The layer with weights in front of a BatchNorm, and its Scale."""
+    partner = partners(net)[node]
+    found = [] if partner is None else [partner]
+    blob = node.bottoms[0]
+    while blob is not None:
+        maker = blob.producer
+        if weights(maker):
+            found.insert(0, maker)
+            break
+        blob = maker.bottoms[0] if maker.bottoms else None
+    return tuple(related(layer, f"'{layer.name}' is frozen", "param") for layer in found)
 
 
 @rule

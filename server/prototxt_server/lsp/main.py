@@ -7,6 +7,8 @@ import os
 import sys
 from typing import BinaryIO
 
+from pygls.exceptions import JsonRpcException
+
 from prototxt_server.lsp.features import register
 from prototxt_server.lsp.server import Server
 from prototxt_server.version import VERSION
@@ -41,8 +43,9 @@ def serve(tcp: tuple[str, int] | None = None) -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Not what every session has: requests that were answered before their cancellation came."""
-    return not record.getMessage().startswith("Cancel notification for unknown")
+    """Not what the client is told anyway, nor what every session has: cancellations of what is answered already."""
+    told = record.exc_info is not None and isinstance(record.exc_info[1], JsonRpcException)
+    return not told and not record.getMessage().startswith("Cancel notification for unknown")
 
 
 def _private_stdout() -> BinaryIO:

@@ -7,6 +7,7 @@ import logging
 import secrets
 from typing import Any
 
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from prototxt_server.analysis import Analysis
@@ -89,5 +90,7 @@ class Server(LanguageServer):
         self.status("trouble", message=f"{what} failed; the log says how")
 
     def report_server_error(self, error: Exception, source: Any) -> None:
-        """A handler failed: to the log, not into the user's face."""
+        """A handler failed: to the log, not into the user's face. What is meant for the user is no failure."""
+        if isinstance(error, JsonRpcException):
+            return
         logger.error("%s: %s", getattr(source, "__name__", source), error)

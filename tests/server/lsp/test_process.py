@@ -28,6 +28,11 @@ FEATURES: dict[str, dict[str, Any]] = {
     "textDocument/inlayHint": {"range": EVERYWHERE},
     "textDocument/documentSymbol": {},
     "textDocument/foldingRange": {},
+    "textDocument/codeLens": {},
+    "textDocument/formatting": {"options": {"tabSize": 2, "insertSpaces": True}},
+    "textDocument/prepareRename": DOCUMENT,
+    "textDocument/selectionRange": {"positions": [DOCUMENT["position"]]},
+    "workspace/symbol": {"query": "d"},
     "workspace/executeCommand": {"command": "prototxt.server.runForward", "arguments": [URI]},
 }
 
@@ -118,6 +123,11 @@ def test_ends_when_told_with_status_0_and_nothing_on_stderr(spawn) -> None:
     assert answer["serverInfo"]["name"] == "prototxt-lsp"
     wire.notify("textDocument/didOpen", OPEN)
     wire.request("textDocument/hover", DOCUMENT)
+    wire.notify("$/cancelRequest", {"id": 2})  # answered already
+    with pytest.raises(AssertionError, match="only blobs"):
+        wire.request(
+            "textDocument/rename", {**DOCUMENT, "newName": "x"}
+        )  # the user is told, the log needs no traceback
     wire.end()
     _, stderr = process.communicate(timeout=30)
     assert (process.returncode, stderr.decode()) == (0, "")

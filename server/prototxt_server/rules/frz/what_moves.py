@@ -9,7 +9,7 @@ from prototxt_net.backward import backward
 from prototxt_net.batchnorm import behind_frozen_layer, fields, mode, norms, partners
 from prototxt_net.file import LayerDef
 from prototxt_net.finding import Finding, Related
-from prototxt_net.flow import any_frozen, dialects_of, is_loss, lr, trainable, weights
+from prototxt_net.flow import any_frozen, dialects_of, frozen, is_loss, lr, trainable, weights
 from prototxt_net.layers.base import entry_of
 from prototxt_net.marks import mark
 from prototxt_net.net import Node, PhaseNet
@@ -125,7 +125,8 @@ def _frozen_around(net: PhaseNet, node: Node) -> tuple[Related, ...]:
             found.insert(0, maker)
             break
         blob = maker.bottoms[0] if maker.bottoms else None
-    return tuple(related(layer, f"'{layer.name}' is frozen", "param") for layer in found)
+    how = {True: "is frozen", False: "is meant to be frozen"}
+    return tuple(related(layer, f"'{layer.name}' {how[frozen(net, layer)]}", "param") for layer in found)
 
 
 @rule

@@ -19,6 +19,7 @@ from tests.log.logs import (
     text,
     top,
 )
+from tests.net.test_oracle import records
 
 Found = list[tuple[str, str, str | None]]
 
@@ -171,6 +172,16 @@ def test_gradients_of_0(judged: Judge) -> None:
     assert "ends at 'relu2'" in verdict.message
 
 
+def test_a_classifier_that_starts_at_0_is_no_fault(judged: Judge) -> None:
+    starts = [*chain(("fc", 0), ("fc.w", 0)), *backward(relu2=0, conv2=0, relu1=0, conv1=0), norms(6, 0.1)]
+    starts = [
+        line.replace("Layer fc, bottom blob conv2 diff: 0.01", "Layer fc, bottom blob conv2 diff: 0") for line in starts
+    ]
+    report = judged(text(starts, loss(0, 2.3), chain(), backward(), norms(6, 0.1), loss(1, 2.2)))
+    assert found(report) == [("DYN002", "info", "fc"), ("DYN028", "info", "conv2")]
+    assert "the first update ends it" in report.verdicts[1].message
+
+
 def test_gradients_of_0_that_stay_are_an_error(judged: Judge) -> None:
     one = [*chain(), *backward(conv1=0), norms(6, 0.1)]
     assert found(judged(text(one, loss(0, 2.3), one, loss(1, 2.3)))) == [("DYN028", "error", "conv1")]
@@ -188,6 +199,14 @@ def test_gradients_that_explode(judged: Judge) -> None:
     (verdict,) = judged(text(chain(), backward(fc=4079.0), norms(6.1, 4085), loss(0, 2.3))).verdicts
     assert (verdict.code, verdict.layer) == ("DYN031", "fc")
     assert "669.7 times the weights" in verdict.message
+
+
+@pytest.mark.parametrize(("rate", "codes"), [(1e-10, []), (0.01, ["DYN031"])])
+def test_a_large_gradient_is_judged_by_the_rate(judged: Judge, rate: float, codes: list[str]) -> None:
+    report = judged(text(chain(), backward(fc=4079.0), norms(6.1, 9e5), loss(0, 2.3, rate)))
+    assert [code for code, _, _ in found(report)] == codes
+    if codes:
+        assert "at learning rate 0.01 an update is 1475 times as large as the weights" in report.verdicts[0].message
 
 
 def test_the_first_gradient_that_is_no_number(judged: Judge) -> None:
@@ -454,3 +473,28 @@ def test_a_pasted_net_keeps_its_places(judged: Judge) -> None:
 @pytest.mark.parametrize("name", ["002_dfe71310f03b42de", "004_fa84f0d483ae91af"])
 def test_prose_is_no_log(judged: Judge, shared: Path, name: str) -> None:
     assert found(judged((shared / "seeds" / f"{name}.txt").read_text())) == []
+
+
+def printed(record: dict[str, Any]) -> str:
+    """The lines of one batch of a real net, as its log has them."""
+    info, test = record["debug_info"], record["phase"] == "TEST"
+    lines = [f"{prefix('net.cpp:593' if 'top blob' in line else 'net.cpp:605')}{line}" for line in info["forward"]]
+    lines += [f"{prefix('net.cpp:621')}{line}" for line in info.get("backward") or ()]
+    return text(*(["Iteration 0, Testing net (#0)"] if test else []), lines, *([] if test else loss(0, 2.3)))
+
+
+@pytest.mark.slow
+def test_what_caffe_prints_for_real_nets(judged: Judge, shared: Path) -> None:
+    """With fresh weights nothing is an error but weights that nothing fills, and statistics where nothing is stored."""
+    runs = 0
+    for record in records(shared / "oracle" / "forward.jsonl.gz"):
+        if not record["ok"] or not record.get("debug_info"):
+            continue
+        runs += 1
+        for verdict in judged(printed(record)).verdicts:
+            named = verdict.kept is not None and verdict.layer is not None
+            weights = next(iter(verdict.kept.layers[verdict.layer].params.values()), None) if named else None
+            unfilled = verdict.code == "DYN002" and weights is not None and weights.number == 0
+            empty = verdict.code == "DYN012" and record["kind"] == "deploy"
+            assert verdict.severity != "error" or unfilled or empty, (record["file"], verdict.message)
+    assert runs > 200

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from prototxt_net.finding import Severity
+from prototxt_server.log.judge_forward import starts_at_zero
 from prototxt_server.log.knowledge import NORMS, STATISTICS
 from prototxt_server.log.values import LayerValues, Pass, Value
 from prototxt_server.log.verdict import Note, Verdict
@@ -17,6 +19,8 @@ VANISHED = 1e-7
 RATIO = 1e-5
 NORM_RATIO = 100.0
 LARGE = 1e4
+SMALL_UPDATE = 0.1
+"""Learning rate times gradient, as a share of the weights (L2 norms): what is smaller leaves them what they are."""
 DECADES, DEPTH = 1.0, 5
 
 
@@ -90,12 +94,18 @@ def _exploding(view: View, kept: Pass, learning: list[tuple[LayerValues, str, Va
     largest = max(learning, key=lambda item: item[2].number, default=None)
     if largest is None or not (ratio > NORM_RATIO or (norms is None and largest[2].number > LARGE)):
         return
+    rate = view.log.lr.first.number if view.log.lr.first is not None else None
+    if rate is not None and rate * (ratio or largest[2].number) < SMALL_UPDATE:
+        return  # a loss that is a sum has such gradients, and a rate that makes up for it
     values, index, value = largest
     if view.is_explained(kept, values.name) or not view.first_time("DYN031", ""):
         return  # values that explode in the forward pass make gradients that do
     notes = (Note("norms of all parameters and gradients", norms.place),) if norms is not None and ratio else ()
     size = f"L2 norm {figure(norms.l2_diff)} against {figure(norms.l2_data)}, " if norms is not None and ratio else ""
     times = f"{figure(ratio)} times the weights ({size}" if ratio else "too large ("
+    harm = "the first update would destroy them"
+    if rate is not None and ratio:
+        harm = f"at learning rate {rate:g} an update is {figure(rate * ratio)} times as large as the weights"
     sums = next((v for x, b, v in kept.tops() if view.known.is_output(x, b) and v.number > 100), None)
     advice = (
         f" The loss is {figure(sums.number)}: if it is a sum over elements, divide it (loss normalization) first."
@@ -106,7 +116,7 @@ def _exploding(view: View, kept: Pass, learning: list[tuple[LayerValues, str, Va
         "DYN031",
         "warning",
         f"Gradients are {times}largest in '{values.name}', parameter blob {index}: mean |dw| {figure(value.number)}) "
-        f"{when(kept)}: the first update would destroy them. Lower base_lr or set clip_gradients.{advice}",
+        f"{when(kept)}: {harm}. Lower base_lr or set clip_gradients.{advice}",
         value.place,
         values.name,
         kept,
@@ -166,11 +176,18 @@ def _zero(view: View, kept: Pass) -> Iterator[Verdict]:
     more = f" and {layers(len(dead) - 1)} below it get" if len(dead) > 1 else " gets"
     last = next((p for p in reversed(view.log.passes) if p.backward), kept)
     lasting = last is not kept and _still(last, first)
+    severity: Severity = "error" if lasting else "warning"
+    outcome = f"{'they learn' if len(dead) > 1 else 'it learns'} nothing from this iteration"
+    if lasting:
+        outcome = f"{'they' if len(dead) > 1 else 'it'} cannot learn"
+        why += f" It is still so {when(last)}."
+    elif stop is not None and starts_at_zero(stop[0]):
+        severity = "info"
+        why = f" The weights of '{stop[0].name}' are 0 but get a gradient, so the first update ends it."
     yield Verdict(
         "DYN028",
-        "error" if lasting else "warning",
-        f"'{first.name}'{more} a gradient of exactly 0 {when(kept)}: {'they' if len(dead) > 1 else 'it'} cannot learn."
-        f"{why}{f' It is still so {when(last)}.' if lasting else ''}",
+        severity,
+        f"'{first.name}'{more} a gradient of exactly 0 {when(kept)}: {outcome}.{why}",
         value.place,
         first.name,
         kept,

@@ -20,6 +20,7 @@ GROWTH = 1e4
 LARGE = 1e6
 HOPELESS = 1e30
 VANISHED = 1e-6
+MANY = 4
 DATA_CAUSES = ("DAT001", "INI003", "INI004", "INI005", "INI010")
 FILLER_CAUSES = ("INI001", "INI002")
 GAMMA_CAUSES = ("BN031", "BN022", "BN041", "BN038")
@@ -209,6 +210,10 @@ def _collapse(
     if first is not None and first.number == 0 and type_ not in NORMS:
         severity: Severity = "error" if stops else "warning"
         why = "and the ReLU behind it stops every gradient, so it stays 0." if stops else "look at its weight_filler."
+        if starts_at_zero(values):
+            severity, why = "info", "but they get a gradient, so the first update ends it."
+        elif _unloaded(view, kept) >= MANY:
+            why += " So are those of many other layers: were weights to be loaded?"
         text = f"the weights of '{values.name}' are all 0 (parameter blob {next(iter(values.params))}), {why}"
         weights = (Note("the weights", first.place),)
         return Verdict("DYN002", severity, head + text + tail, value.place, values.name, kept, weights, FILLER_CAUSES)
@@ -226,6 +231,22 @@ def _collapse(
         return None  # asked for
     text = f"'{values.name}' blocks the signal."
     return Verdict("DYN002", "warning", head + text + tail, value.place, values.name, kept, (), FILLER_CAUSES)
+
+
+def starts_at_zero(values: LayerValues) -> bool:
+    """Whether a layer's weights are 0 and get a gradient: so a classifier may start on purpose."""
+    index, first = next(iter(values.params.items()), ("", None))
+    diff = values.param_diffs.get(index)
+    return first is not None and diff is not None and first.number == 0 and 0 < diff.number < math.inf
+
+
+def _unloaded(view: View, kept: Pass) -> int:
+    """How many layers have weights that are all 0."""
+    return sum(
+        next(iter(values.params.values())).number == 0 and view.known.type(name) not in NORMS
+        for name, values in kept.layers.items()
+        if values.params
+    )
 
 
 def _ends(view: View, kept: Pass, values: LayerValues, blob: str) -> str:

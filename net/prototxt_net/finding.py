@@ -37,11 +37,12 @@ class Related(NamedTuple):
     filename: str = ""
 
 
-SIZES = frozenset({"differ", "sizes", "shrunk"})
+SIZES = frozenset({"differ", "sizes", "shrunk", "rank"})
 """Keys of `Problem.data` that name the sizes at fault, so that the layers which set them can be looked up.
 
 differ: (bottom, bottom, axis that need not agree or None). sizes: (bottom, axis) pairs, axis None for all of them.
-shrunk: the spatial axes of the first bottom that became too small.
+shrunk: the spatial axes of the first bottom that became too small. rank: the bottom that has another number of axes
+than the layer takes.
 """
 
 

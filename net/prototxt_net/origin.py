@@ -48,7 +48,7 @@ def rank_origin(blob: Blob) -> Origin | None:
         below = next((b for b in blob.producer.bottoms if b is not None and b.shape is not None), None)
         if below is None or below.shape is None or len(below.shape) != len(blob.shape):
             path, why = _said(blob, 0)
-            return Origin(blob.producer, len(blob.shape), path, why)
+            return Origin(blob.producer, len(blob.shape), path, why or blob.producer.type)
         blob = below
     return None
 

@@ -23,6 +23,11 @@ def cause(node: Node, problem: Problem) -> tuple[str, tuple[Related, ...]]:
     facts: dict[str, Any] = problem.data
     if "differ" in facts:
         return _differ(node, *facts["differ"])
+    if "rank" in facts:
+        blob = _blob(node, facts["rank"])
+        found = None if blob is None else rank_origin(blob)
+        axes = [] if found is None else [("axes", found)]
+        return _said(axes), _places(axes)
     if "shrunk" in facts:
         return "", _shrunk(node, facts["shrunk"])
     sizes = list(_sizes(node, facts["sizes"]))

@@ -51,6 +51,14 @@ CASES = {
         ["height and width: 30 from 'a'", "height and width: 32 from 'data'", "the two paths part at 'data'"],
         ["kernel_size: 3", "input_param", 'top: "data"'],
     ),
+    "the layer that set the number of axes": (
+        'layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 9 } }\n'
+        'layer { name: "relu" type: "ReLU" bottom: "fc" top: "fc" }\n'
+        'layer { name: "pool" type: "Pooling" bottom: "fc" top: "pool" pooling_param { kernel_size: 2 } }\n',
+        "Axes: 2 from 'fc' (InnerProduct).",
+        ["axes: 2 from 'fc' (InnerProduct)"],
+        ['name: "fc"'],
+    ),
     "what made the map too small, last first": (
         FORK
         + conv("b", "a", "num_output: 4 kernel_size: 3 stride: 8")
@@ -69,7 +77,7 @@ CASES = {
         FORK
         + 'layer { name: "fc" type: "InnerProduct" bottom: "a" top: "fc" inner_product_param { num_output: 4 } }\n'
         + join("Eltwise", "a", "fc"),
-        "Axes: 4 from 'data', 2 from 'fc'",
+        "Axes: 4 from 'data' (Input), 2 from 'fc' (InnerProduct)",
         ["axes: 4 from 'data'", "axes: 2 from 'fc'"],
         ["input_param", 'name: "fc"'],
     ),

@@ -135,6 +135,7 @@ class Context:
             f"{self.name}: axis {value} does not exist in a {rank}-axis blob ({text(shape)}); Caffe aborts. "
             + (f"Use {-rank} to {rank - 1}." if rank else "Give the blob a shape."),
             at,
+            data={"rank": 0},
         )
         return value + rank if value < 0 else value
 

@@ -34,6 +34,7 @@ def _needs_two_axes(s: Context) -> None:
         'out of range". '
         "Reshape it to (N, 1).",
         "bottom",
+        data={"rank": 0},
     )
 
 

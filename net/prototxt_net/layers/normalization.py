@@ -42,6 +42,7 @@ class Lrn(LayerType):
             "SHP018",
             f"{s.name} normalises blobs of 4 axes (N, C, H, W), its bottom is {text(shape)}; Caffe aborts. Reshape it.",
             "bottom",
+            data={"rank": 0},
         )
         s.top(shape)
 

@@ -97,6 +97,7 @@ class Pooling(LayerType):
                 f"{s.name} pools blobs of 4 axes (N, C, H, W), its bottom is {text(shape)}; Caffe aborts. Reshape it "
                 "to 4 axes.",
                 "bottom",
+                data={"rank": 0},
             )
         pad, stride = _pair(p, "pad", 0), _pair(p, "stride", 1)
         if kernel is None:

@@ -312,6 +312,18 @@ CASES = {
         )
         + relu("c7") + classifier("c7"),
     ),
+    "weights of 0, and a bias": Case(
+        data() + conv("conv1", "data", "c1") + relu("c1")
+        + layer("loc", "InnerProduct", "c1", "loc", "inner_product_param { num_output: 6 weight_filler { value: 0 } "
+        "bias_filler { value: 0.5 } }") + classifier("loc"),
+        {"DYN005": ("warning", "loc", "its weights are all 0, and only its bias is left")},
+    ),
+    "a last classifier that starts at its bias": Case(
+        data() + conv("conv1", "data", "c1") + relu("c1")
+        + layer("ip", "InnerProduct", "c1", "ip", "inner_product_param { num_output: 5 weight_filler { value: 0 } "
+        "bias_filler { value: 0.5 } }") + layer("prob", "Softmax", "ip", "prob")
+        + layer("loss", "SoftmaxWithLoss", "ip label", "loss"),
+    ),
     "an exponential": Case(
         data() + conv("conv1", "data", "c1", 'type: "gaussian" std: 18') + layer("e", "Exp", "c1", "e")
         + classifier("e"),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from prototxt_gpu_check.result import LayerResult
 from prototxt_gpu_check.stats import Stats
-from prototxt_gpu_check.verdict.view import View, loudest, param, start
+from prototxt_gpu_check.verdict.view import View, feeds_weights, loudest, param, start
 from prototxt_net.finding import Finding
 from prototxt_net.flow import carries_loss
 from prototxt_net.net import Node
@@ -34,7 +34,10 @@ def findings(view: View) -> Iterator[Finding]:
         if layer.facts.get("values"):
             yield from _data(view, layer)
     for layer in view.layers:
-        if layer.node.type == "SoftmaxWithLoss":
+        foreign = _foreign_labels(view, layer)
+        if foreign is not None:
+            yield foreign
+        elif layer.node.type == "SoftmaxWithLoss":
             yield from _softmax_loss(view, layer)
         elif carries_loss(layer.node.layer.definition, view.net.dialect):
             yield from _odd_loss(view, layer)
@@ -70,20 +73,24 @@ def _degenerate(s: Stats, same_samples: bool | None) -> str:
     return "the same in every sample" if same_samples else ""
 
 
+def _foreign_labels(view: View, layer: LayerResult) -> Finding | None:
+    classes = int(layer.facts.get("classes", 0))
+    # Caffe truncates a label to an integer, so only the range matters.
+    outside = [v for v in layer.facts.get("bad_labels", ()) if not -1 < v < classes]
+    if not outside:
+        return None
+    return view.finding(
+        "DYN025",
+        layer,
+        "error",
+        f"{len(outside)} labels are no class of 0..{classes - 1} (such as {outside[0]:g}): the loss reads foreign "
+        "memory. Fix the labels or num_output.",
+    )
+
+
 def _softmax_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
     facts = layer.facts
     valid, floored, classes = int(facts["valid"]), int(facts["floored"]), int(facts["classes"])
-    # Caffe truncates a label to an integer, so only the range matters.
-    outside = [v for v in facts.get("bad_labels", ()) if not -1 < v < classes]
-    if outside:
-        yield view.finding(
-            "DYN025",
-            layer,
-            "error",
-            f"{len(outside)} labels are no class of 0..{classes - 1} (such as {outside[0]:g}): the loss reads foreign "
-            "memory. Fix the labels or num_output.",
-        )
-        return
     scores = layer.node.bottoms[0]
     assert scores is not None
     stats = view.stats(scores)
@@ -209,25 +216,38 @@ def _odd_loss(view: View, layer: LayerResult) -> Iterator[Finding]:
 
 
 def _ignores_input(view: View) -> Iterator[Finding]:
-    """DYN005, unless a zero or an explosion above already says why."""
+    """DYN005, unless a zero or an explosion above already says why.
+
+    Weights of 0 that leave only a bias are the origin where something behind them is the same for every sample. A last
+    classifier may start so, and a layer that only tells others how to look at the data (a spatial transformer's).
+    """
     if not view.data_varies:
         return
+    held = [x for x in view.layers if _zero_weights(x)]
     for layer in view.layers:
         for blob, top in zip(layer.node.tops, layer.tops, strict=False):
             if not top.same_samples or top.stats.nonfinite or top.stats.count < 2 or blob in view.explained:
                 continue
-            weight = param(layer, "weight")
-            if top.stats.all_zero or (weight is not None and weight.before.all_zero) or layer.facts.get("values"):
+            if top.stats.all_zero or _zero_weights(layer) or layer.facts.get("values"):
                 continue  # reported as a collapse, or a classifier that starts at 0
             if any((s := view.stats(b)) is not None and s.all_zero for b in layer.node.bottoms):
                 continue
             if not layer.node.bottoms or layer.node.type in ("PriorBox", "Parameter", "Accuracy"):
                 continue
+            origin = next((x for x in held if layer.node in view.behind(x.node.tops[0], lambda _: True)), layer)
+            if origin is not layer and not feeds_weights(origin.node.tops[0]):
+                continue
+            why = ": its weights are all 0, and only its bias is left" if origin is not layer else ""
             yield view.finding(
                 "DYN005",
-                layer,
+                origin,
                 "warning",
-                f"'{blob.name}' is the same for every sample of the batch although the data differs: the net ignores "
-                f"its input at '{layer.name}'.",
+                f"'{origin.tops[0].name}' is the same for every sample of the batch although the data differs: the net "
+                f"ignores its input at '{origin.name}'{why}.",
             )
             return
+
+
+def _zero_weights(layer: LayerResult) -> bool:
+    weight = param(layer, "weight")
+    return weight is not None and weight.before.all_zero

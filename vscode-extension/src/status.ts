@@ -1,6 +1,6 @@
 /** The language status item: is the server there, and on which device did the last batch run. */
 import { commands, type Disposable, languages, LanguageStatusSeverity } from 'vscode';
-import { SHOW_LOG } from './names';
+import { LANGUAGE, LOG_LANGUAGE, SHOW_LOG } from './names';
 import { type ForwardState, type ServerState, statusView } from './statusView';
 
 const SEVERITIES = {
@@ -10,7 +10,7 @@ const SEVERITIES = {
 } as const;
 
 export class Status implements Disposable {
-  private readonly item = languages.createLanguageStatusItem('prototxt.status', { language: 'prototxt' });
+  private readonly item = languages.createLanguageStatusItem('prototxt.status', [{ language: LANGUAGE }, { language: LOG_LANGUAGE }]);
   private state: ServerState = { kind: 'stopped' };
 
   constructor() {

@@ -101,6 +101,7 @@ def did_save(ls: Server, params: types.DidSaveTextDocumentParams) -> None:
 def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
     """Diagnostics do not outlive the document."""
     ls.publisher.clear(params.text_document.uri)
+    ls.runs.closed(params.text_document.uri)
     ls.configuration.forget(params.text_document.uri)
     ls.housekeeping.opened()
 

@@ -34,16 +34,35 @@ _numbers = itertools.count(1)
 
 
 class Runs:
-    """The worker and the run that is in progress. A new run ends the one before it."""
+    """The worker and the run that is in progress. A new run ends the one before it, and closing its document ends it.
+
+    uri: the document of the last run. number: how many there were.
+    """
 
     def __init__(self) -> None:
         self._client = WorkerClient()
         self._cancel = threading.Event()
+        self.uri = ""
+        self.number = 0
 
-    async def run(self, request: dict[str, Any], progress: _Progress) -> Report:
-        """Run one batch. Raises WorkerError and RunCancelled."""
+    def begin(self, uri: str) -> int:
+        """A run of a document is asked for; its number."""
         self._cancel.set()
-        cancel = self._cancel = threading.Event()
+        self._cancel = threading.Event()
+        self.uri = uri
+        self.number += 1
+        return self.number
+
+    def closed(self, uri: str) -> None:
+        """Nobody will see what a run of that document says."""
+        if uri == self.uri:
+            self._cancel.set()
+
+    async def run(self, request: dict[str, Any], progress: _Progress, number: int) -> Report:
+        """Run one batch, unless another run has begun since. Raises WorkerError and RunCancelled."""
+        if number != self.number:
+            raise RunCancelled
+        cancel = self._cancel
         progress.on_cancel(cancel.set)
         try:
             return await asyncio.to_thread(self._client.check, request, progress.report, cancel)
@@ -75,12 +94,13 @@ async def run_forward(ls: Server, *arguments: Any) -> dict[str, Any]:
     if document is None:
         raise JsonRpcInvalidParams("the command takes the URI of an open document")
     judged, digest = ls.analysis(document), document.hash
+    number = ls.runs.begin(document.uri)
     request = _request(ls, judged)
     ls.status("running", message=TITLE)
     progress = await _Progress.begin(ls)
     state, device, message = "error", "", "failed"
     try:
-        report = await ls.runs.run(request, progress)
+        report = await ls.runs.run(request, progress, number)
         found = as_findings(report.findings, judged)
         summary = _summary(report, found)
         if ls.document(document.uri) is document and document.hash == digest:
@@ -88,6 +108,8 @@ async def run_forward(ls: Server, *arguments: Any) -> dict[str, Any]:
             document.batch, document.verdict = batch_of(report.data), summary["message"]
             document.forward_run += 1
             diagnostics.refresh(ls)
+        else:
+            summary["message"] += "; but the text has changed since: run it again"
         device, message = summary["device"], summary["message"]
         state = "error" if summary["status"] == "error" else "idle"
         return summary
@@ -98,7 +120,8 @@ async def run_forward(ls: Server, *arguments: Any) -> dict[str, Any]:
         message = str(error)
         raise JsonRpcException(message, types.LSPErrorCodes.RequestFailed.value) from None
     finally:
-        ls.status(state, device, message)
+        if number == ls.runs.number:
+            ls.status(state, device, message)
         progress.end(message)
 
 

@@ -139,6 +139,44 @@ BIG = """layer { name: "data" type: "Input" top: "b0" input_param { shape { dim:
 )
 
 
+async def under_way(client, net) -> asyncio.Future:
+    """A run of which layers are reported to be done."""
+    running = asyncio.ensure_future(run(net))
+    before = sum(len(reports) for reports in client.progress_reports.values())
+    while sum(len(reports) for reports in client.progress_reports.values()) < before + 2:
+        await client.wait_for_notification(types.PROGRESS)
+    return running
+
+
+async def test_closing_the_document_ends_its_run(client, edit) -> None:
+    net = edit(BIG)
+    running = await under_way(client, net)
+    client.text_document_did_close(types.DidCloseTextDocumentParams(net.id))
+    with pytest.raises(JsonRpcException) as ended:
+        await running
+    assert ended.value.code == types.LSPErrorCodes.RequestCancelled
+
+
+async def test_a_new_run_takes_the_place_of_the_last(client, edit) -> None:
+    running = await under_way(client, edit(BIG))
+    summary = await run(edit(DEAD, "dead.prototxt"))
+    with pytest.raises(JsonRpcException) as ended:
+        await running
+    assert ended.value.code == types.LSPErrorCodes.RequestCancelled
+    said = [(note.state, note.message) for note in client.notes if hasattr(note, "state")][1:]
+    assert [state for state, _ in said] == ["running", "running", "idle"]
+    assert said[-1][1] == summary["message"]
+
+
+async def test_a_run_of_a_text_that_is_gone_says_so(client, edit) -> None:
+    net = edit(DEAD)
+    running = asyncio.ensure_future(run(net))
+    await client.wait_for_notification("prototxt/status")
+    net.replace("value: 0", "value: 0 ")
+    assert (await running)["message"].endswith("the text has changed since: run it again")
+    assert await forward(net) == []
+
+
 async def test_cancelled(client, edit) -> None:
     """The user gives up: the command ends with the protocol's code for that, and nothing is shown."""
     net = edit(BIG)

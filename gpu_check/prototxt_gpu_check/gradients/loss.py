@@ -8,7 +8,7 @@ import numpy.typing as npt
 from prototxt_gpu_check.layers.base import Gradient, gradient
 from prototxt_gpu_check.layers.loss import class_weights, ignored, normalizer
 from prototxt_gpu_check.layout import count
-from prototxt_gpu_check.ops.losses import LOG_FLOOR
+from prototxt_gpu_check.ops.losses import LOG_FLOOR, named
 from prototxt_gpu_check.ops.softmax import class_rows, softmax_rows, unrolled
 
 Host = npt.NDArray[np.float64]
@@ -70,7 +70,9 @@ def infogain(g: Gradient) -> None:
     given = s.param("infogain_loss_param").get("axis")
     axis = s.canonical(1 if given is None else int(given))
     p, labels, counted = _class_scores(g, axis)
-    h = _host(g, 2).reshape(len(p), len(p))[np.where(counted, labels, 0)].T
+    k, inside = named(_host(g, 1), len(p))
+    counted &= inside
+    h = _host(g, 2).reshape(len(p), len(p))[k].T
     found = np.where(counted, p * h.sum(axis=0) - h, 0.0)
     divisor = normalizer(s, count(tuple(x.shape[:axis])), "VALID")(len(labels), int(counted.sum()))
     scaled = (found * (_weight(g) / divisor)).astype(np.float32)
@@ -122,7 +124,8 @@ def hinge(g: Gradient) -> None:
     _no_labels(g)
     x = _host(g, 0).reshape(g.x.shape[0], -1)
     sign = np.ones_like(x)
-    sign[np.arange(len(x)), _host(g, 1).reshape(-1).astype(np.int64)] = -1
+    k, inside = named(_host(g, 1), x.shape[1])
+    sign[np.flatnonzero(inside), k[inside]] = -1
     z = np.maximum(0.0, 1 + sign * x)
     d = 2 * z if g.step.param("hinge_loss_param").get("norm") == "L2" else np.sign(z)
     _set(g, 0, d * sign * (_weight(g) / len(x)))
@@ -133,7 +136,8 @@ def multinomial(g: Gradient) -> None:
     """-weight / (samples * max(p[label], 1e-20)) at the label."""
     _no_labels(g)
     p = _host(g, 0).reshape(g.x.shape[0], -1)
-    at = (np.arange(len(p)), _host(g, 1).reshape(-1).astype(np.int64))
+    k, inside = named(_host(g, 1), p.shape[1])
+    at = (np.flatnonzero(inside), k[inside])
     d = np.zeros_like(p)
     d[at] = -_weight(g) / len(p) / np.maximum(p[at], LOG_FLOOR)
     _set(g, 0, d)

@@ -96,9 +96,7 @@ def softmax(s: Step) -> Sequence[Array]:
 def reduction(s: Step) -> Sequence[Array]:
     """SUM, ASUM, SUMSQ or MEAN over the axes from `axis` on, times coeff."""
     p = s.param("reduction_param")
-    axis = s.canonical(int(p.get("axis"))) if s.bottoms[0].ndim else 0
     flat = s.backend.to_host(reshape(s.backend, s.bottoms[0], (count(s.tops[0]), -1))).astype(np.float64)
-    del axis
     operation = str(p.get("operation"))
     values = {"ASUM": np.abs, "SUMSQ": np.square}.get(operation, lambda v: v)(flat).sum(axis=1)
     if operation == "MEAN":
@@ -133,6 +131,9 @@ def batch_reindex(s: Step) -> Sequence[Array]:
     """Samples picked by index."""
     index = s.backend.to_host(s.bottoms[1]).astype(np.int64).reshape(-1)
     x = s.backend.to_host(s.backend.contiguous(s.bottoms[0]))
+    outside = index[(index < 0) | (index >= len(x))]
+    if outside.size:
+        raise NotImplementedError(f"index {outside[0]} picks none of its {len(x)} samples; Caffe aborts")
     return [s.backend.asarray(x[index])]
 
 

@@ -103,15 +103,30 @@ def sigmoid_cross_entropy(s: Step) -> Sequence[Array]:
     return [_scalar(s, losses.sigmoid_cross_entropy(_host(s, 0), _host(s, 1), divisor, ignored(s)))]
 
 
+def _judge_labels(s: Step, classes: int, ignore: int | None = None) -> None:
+    """Remember labels that count and name no class."""
+    labels = _host(s, 1).reshape(-1)
+    bad = labels[~losses.named(labels, classes)[1] & losses.counting(labels, ignore)]
+    if bad.size:
+        s.facts.update(classes=classes, bad_labels=tuple(float(v) for v in bad))
+
+
+def _classes(s: Step) -> int:
+    """Scores of one sample."""
+    return count(tuple(s.bottoms[0].shape[1:]))
+
+
 @runs("HingeLoss")
 def hinge(s: Step) -> Sequence[Array]:
     """One-against-all hinge loss."""
+    _judge_labels(s, _classes(s))
     return [_scalar(s, losses.hinge(_host(s, 0), _host(s, 1), str(s.param("hinge_loss_param").get("norm"))))]
 
 
 @runs("MultinomialLogisticLoss")
 def multinomial(s: Step) -> Sequence[Array]:
     """Negative log of probabilities that the net has computed itself."""
+    _judge_labels(s, _classes(s))
     return [_scalar(s, losses.multinomial(_host(s, 0), _host(s, 1)))]
 
 
@@ -123,6 +138,7 @@ def infogain(s: Step) -> Sequence[Array]:
     x, given = s.bottoms[0], s.param("infogain_loss_param").get("axis")
     axis = s.canonical(1 if given is None else int(given))
     p = softmax_rows(s.backend, class_rows(s.backend, x, axis))
+    _judge_labels(s, p.shape[0], ignored(s))
     divisor = normalizer(s, count(tuple(x.shape[:axis])), "VALID")
     loss = losses.infogain(s.backend.to_host(p), _host(s, 1), _host(s, 2), divisor, ignored(s))
     return [_scalar(s, loss), unrolled(p, tuple(x.shape), axis)][: max(1, len(s.tops))]

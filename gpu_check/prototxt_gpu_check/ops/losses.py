@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +72,7 @@ def negative_log(
     """
     values, _ = pick(b, p, labels)
     host = b.to_host(labels)
-    counted = _counted(host, ignore)
+    counted = counting(host, ignore)
     values, host = values[counted].astype(np.float64), host[counted]
     terms = -np.log(np.maximum(values, floor))
     if weights is not None:
@@ -89,7 +91,8 @@ def negative_log(
     )
 
 
-def _counted(labels: Host, ignore: int | None) -> npt.NDArray[np.bool_]:
+def counting(labels: Host, ignore: int | None) -> npt.NDArray[np.bool_]:
+    """Which positions have a label other than `ignore`."""
     return np.ones(len(labels), np.bool_) if ignore is None else np.asarray(labels.astype(np.int64) != ignore)
 
 
@@ -97,7 +100,7 @@ def accuracy(b: Backend, scores: Array, labels: Array, *, top_k: int, ignore: in
     """Share of positions where fewer than top_k other classes score at least as high; and the share of each class."""
     _, rank = pick(b, scores, labels, with_rank=True)
     assert rank is not None
-    counted = _counted(b.to_host(labels), ignore)
+    counted = counting(b.to_host(labels), ignore)
     right = (rank < top_k)[counted]
     classes = b.to_host(labels).astype(np.int64)[counted]
     per_class = np.zeros(scores.shape[0], np.float32)
@@ -130,11 +133,25 @@ def sigmoid_cross_entropy(x: Host, target: Host, normalizer: Normalizer, ignore:
     return float(-terms[counted].sum()) / normalizer(len(t), int(counted.sum()))
 
 
+def named(labels: npt.NDArray[Any], classes: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """The class of each label, which Caffe truncates to an integer, and whether there is such a class (else class 0).
+
+    Where there is none, Caffe reads and writes foreign memory; here the loss is NaN.
+    """
+    flat = labels.reshape(-1)
+    k = np.clip(np.where(np.isnan(flat), -1, flat), -1, classes).astype(np.int64)
+    inside = (k >= 0) & (k < classes)
+    return np.where(inside, k, 0), inside
+
+
 def hinge(scores: Host, labels: Host, norm: str) -> float:
     """Sum over classes of max(0, 1 -+ score), minus for the labelled class; squared for L2; / samples."""
     s = scores.reshape(scores.shape[0], -1).astype(np.float64)
+    k, inside = named(labels, s.shape[1])
+    if not inside.all():
+        return math.nan
     sign = np.ones_like(s)
-    sign[np.arange(len(s)), labels.reshape(-1).astype(np.int64)] = -1
+    sign[np.arange(len(s)), k] = -1
     z = np.maximum(0.0, 1 + sign * s)
     total = float((z * z if norm == "L2" else z).sum())
     return total / len(s)
@@ -143,14 +160,17 @@ def hinge(scores: Host, labels: Host, norm: str) -> float:
 def multinomial(p: Host, labels: Host) -> float:
     """-sum log(max(p[label], 1e-20)) / samples, p being probabilities."""
     q = p.reshape(p.shape[0], -1).astype(np.float64)
-    picked = q[np.arange(len(q)), labels.reshape(-1).astype(np.int64)]
+    k, inside = named(labels, q.shape[1])
+    picked = np.where(inside, q[np.arange(len(q)), k], np.nan)
     return float(-np.log(np.maximum(picked, LOG_FLOOR)).mean())
 
 
 def infogain(p: Host, labels: Host, matrix: Host, normalizer: Normalizer, ignore: int | None) -> float:
     """-sum over positions and classes of H[label, k] * log(max(p[k], 1e-20)) / normalizer; p (classes, positions)."""
-    k = labels.reshape(-1).astype(np.int64)
-    counted = np.ones(len(k), np.bool_) if ignore is None else k != ignore
+    k, inside = named(labels, len(p))
+    counted = counting(labels.reshape(-1), ignore)
+    if not inside[counted].all():
+        return math.nan
     logs = np.log(np.maximum(p.astype(np.float64), LOG_FLOOR))
     h = matrix.reshape(p.shape[0], p.shape[0]).astype(np.float64)
     terms = (h[k[counted]] * logs.T[counted]).sum()

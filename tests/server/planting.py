@@ -128,7 +128,7 @@ def faulty_layer(analysis: Analysis, code: str) -> Layer | None:
     return None
 
 
-def transplanted(rule: Rule, example: Example) -> Iterator[Planted]:
+def transplanted(rule: Rule, example: Example, hosts: tuple[str, ...] = TRANSPLANTED) -> Iterator[Planted]:
     """One faulty net for each of up to five hosts that have a layer of the faulty one's type.
 
     A layer of data takes the place of the host's, whatever its type, when it makes as many tops.
@@ -139,7 +139,7 @@ def transplanted(rule: Rule, example: Example) -> Iterator[Planted]:
         return
     style = style_of(alone)
     count = 0
-    for name in TRANSPLANTED:
+    for name in hosts:
         own = host(name, style)
         like = [at for at, type_ in enumerate(own.types()) if type_ == layer.definition.type]
         if not layer.definition.bottoms:

@@ -24,14 +24,15 @@ HEAD = """# Recall
 
 For each static rule its fault is planted in nets that nobody wrote for the rule, and the rule has to report inside the
 planted text: `tests/server/test_recall.py`. The nets are those of `benchmarks/zoo` (LeNet, AlexNet, VGG16, GoogLeNet,
-ResNet-50/101/152, DenseNet-121, MobileNet, SqueezeNet, FCN-8s, written from their papers' tables) and
+ResNet-50/101/152, DenseNet-121, MobileNet, SqueezeNet, FCN-8s, SSD300, written from their papers' tables) and
 `examples/lenet_bn.prototxt`.
 
 - *in the middle*: the rule's BAD examples (the first two), each put whole between the layers of five nets; for rules
   about solvers, the fields in which the example is bad put into five solvers.
 - *own layers*: the same fault made in the nets' own layers: fields of the faulty layer moved to a layer of the same
   type, or a change of the net written for the rule. Where a count is not whole, the moved fields are no fault in the
-  other nets (a group that divides their channels, a layer without filler right before the loss).
+  other nets (a group that divides their channels, a layer without filler right before the loss). SSD300 is harmed
+  besides, by each rule whose examples have a layer like one of its own; all of these report it.
 
 - *in examples/*: the first BAD example between the layers of the five training nets that newcomers run, for rules about
   such nets. Where one is missing it has a frozen part of its own, and the rule speaks once for all of them.

@@ -359,3 +359,6 @@ def test_weights_from_a_file_are_not_what_fillers_say() -> None:
         stored = StoredWeights("w.caffemodel", {layer: StoredLayer("InnerProduct", ((10, 3), (10,)))})
         found = analyze_linked(Source(text, "net.prototxt"), Settings(), Given([]), named=Named(weights=stored))
         assert [code for code in codes(found) if code.startswith("INI")] == said
+    for more, said in (("", ["INI002"]), ('weights: "vgg.caffemodel"\n', [])):
+        found = judged(text, {"solver.prototxt": SOLVER + more}, "net.prototxt")
+        assert [code for code in codes(found) if code.startswith("INI")] == said

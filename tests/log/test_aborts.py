@@ -134,6 +134,23 @@ def test_the_net_that_the_log_prints_is_enough(judged: Judge) -> None:
     assert done.files[0].location(found.related[-1].start)["row"] == 4
 
 
+def test_caffe_stopped_at_the_net_that_it_printed_last(judged: Judge) -> None:
+    def shown(net: str) -> list[str]:
+        return [f"{prefix('net.cpp:53')}Initializing net from parameters: ", *net.splitlines()]
+
+    done = f"{prefix('net.cpp:257')}Network initialization done."
+    making_test = f"{prefix('solver.cpp:190')}Creating test net (#0) specified by net file: net.prototxt"
+    train, test = NET.replace(" group: 2", ""), NET.replace('"conv"', '"conv_test"')
+    log = text(shown(train), making("conv"), done, making_test, shown(test), making("conv_test"), fatal(GROUP))
+    verdict = of(judged(log))
+    assert (verdict.layer, verdict.because[0].code) == ("conv_test", "SHP006")
+    assert "of the test net" in verdict.message
+    trained = text(
+        shown(train), making("conv"), done, making_test, shown(test), making("conv_test"), done, loss(0, 2.3)
+    )
+    assert judged(trained).log.net_text.count("conv_test") == 0
+
+
 def test_an_unknown_type_is_the_layer_that_only_the_factory_named(judged: Judge) -> None:
     log = text(
         making("conv1"),

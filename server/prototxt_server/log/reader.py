@@ -6,6 +6,7 @@ import codecs
 import io
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from prototxt_server.log import lines, pasted
@@ -65,6 +66,15 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
         yield rest
 
 
+@dataclass(slots=True)
+class Printed:
+    """A net as Caffe prints it. row: of the log, in which it begins."""
+
+    row: int
+    pieces: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+
 class Scanner:
     """Finds what the expressions of `lines` describe, in order, and hands it to a Recorder."""
 
@@ -76,8 +86,7 @@ class Scanner:
         self._piece = Block(b"", 0)
         self._row = self._counted = 0
         self._capturing = False
-        self._net: list[bytes] = []
-        self._net_size = 0
+        self._nets: list[Printed] = []
         self._stops = Stops(self.recorder)
         self._thread = b""
         self._whole: list[bytes] = []
@@ -123,9 +132,12 @@ class Scanner:
         """The stream has ended."""
         log = self.recorder.log
         self.recorder.end()
-        log.net_text = lines.text(b"".join(self._net))
-        if not self._net and self._whole:
-            log.net_text, log.net_row = pasted.layers(lines.text(b"".join(self._whole))), 0
+        if self._nets:
+            stopped = log.abort is not None and not log.abort.made and log.abort.start == log.starts
+            net = self._nets[-1 if stopped else 0]  # Caffe stopped at the one that it printed last
+            log.net_text, log.net_row = lines.text(b"".join(net.pieces)), net.row
+        elif self._whole:
+            log.net_text = pasted.layers(lines.text(b"".join(self._whole)))
         log.rows = self._piece.row + self._piece.data.count(b"\n") + 1
         log.slots = list(self._named.values())
 
@@ -254,9 +266,8 @@ class Scanner:
             stop = lines.PREFIX.search(block, found.end(), found.end() + 8192)
             self._solver(block, found.end(), stop.start() if stop else found.end() + 8192)
             return
-        if self._net:
-            return
-        self.recorder.log.net_row = self._piece.row + block.count(b"\n", 0, found.end()) + 1
+        del self._nets[1:]
+        self._nets.append(Printed(self._piece.row + block.count(b"\n", 0, found.end()) + 1))
         line_end = block.find(b"\n", found.end())
         self._capturing = True
         self._capture(block, line_end + 1 if line_end >= 0 else len(block))
@@ -264,9 +275,10 @@ class Scanner:
     def _capture(self, block: bytes, start: int) -> None:
         """Take the text of the net, which ends where the next line of the log begins."""
         stop = lines.PREFIX.search(block, start)
-        self._net.append(block[start : stop.start() if stop else len(block)])
-        self._net_size += len(self._net[-1])
-        self._capturing = stop is None and self._net_size < NET_TEXT
+        net = self._nets[-1]
+        net.pieces.append(block[start : stop.start() if stop else len(block)])
+        net.size += len(net.pieces[-1])
+        self._capturing = stop is None and net.size < NET_TEXT
 
     def _on_base_lr(self, block: bytes, found: re.Match[bytes]) -> None:
         self._solver(block, max(0, found.start() - 400), found.end() + 1200)

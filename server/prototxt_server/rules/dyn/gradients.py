@@ -169,6 +169,9 @@ class UpdateRatio(DynamicRule):
     About a thousandth is healthy. An update as large as the weights leaves nothing of their initialisation, and the
     loss goes up or to 87.3365; one below the rounding of single precision does not happen.
 
+    ## Use instead
+    A rate with which the update is about a thousandth of the weights: `base_lr: 0.01` in the solver of the example.
+
     ## Fix safety
     None: base_lr, lr_mult of the layer, or clip_gradients of the solver.
     """

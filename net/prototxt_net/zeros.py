@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from prototxt_net.batchnorm import constant, fields, message, norm_family
+from prototxt_net.batchnorm import beta_starts_at_zero, constant, norm_family
 from prototxt_net.net import Blob, Node, PhaseNet
 
 Fate: TypeAlias = Literal["dead", "added", "alive"]
@@ -66,16 +66,16 @@ def _keeps_zero(net: PhaseNet, node: Node) -> bool:
     if type_ in _KEEPS_ZERO:
         return True
     if type_ in _WEIGHTED:
-        return _no_bias(node, _WEIGHTED[type_])
+        return no_bias(node, _WEIGHTED[type_])
     if type_ == "Scale":
-        return len(node.bottoms) == 1 and _no_bias(node, "scale_param")
+        return len(node.bottoms) == 1 and no_bias(node, "scale_param")
     own = norm_family(node, net.dialect)
     if own is None:
         return False
-    name = "shift_filler" if own == "SG" else "bias_filler"
-    return constant(fields(node).sub(name)) == 0.0 if message(node) == "bn_param" or own == "N15" else own != "N16"
+    return own != "N16" and beta_starts_at_zero(node, net.dialect)
 
 
-def _no_bias(node: Node, message_name: str) -> bool:
+def no_bias(node: Node, message_name: str) -> bool:
+    """Whether the layer's bias is 0 before training, or it has none."""
     param = node.param(message_name)
     return not param.get("bias_term") or constant(param.sub("bias_filler")) == 0.0

@@ -15,7 +15,7 @@ from prototxt_net.flow import (
     without_filler,
 )
 from prototxt_net.net import Node, PhaseNet
-from prototxt_net.zeros import fate
+from prototxt_net.zeros import fate, no_bias
 from prototxt_server.linked.weights import StoredLayer
 from prototxt_server.rules.base import Example, rule
 from prototxt_server.rules.bn.edits import fix
@@ -49,12 +49,6 @@ def _bare(names: str) -> str:
 def _solver(*lines: str) -> dict[str, str]:
     fields = ('net: "net.prototxt"', "base_lr: 0.1", 'lr_policy: "fixed"', "max_iter: 9000", *lines)
     return {"solver.prototxt": "\n".join(fields) + "\n"}
-
-
-def _no_bias(node: Node) -> bool:
-    """Whether the bias is 0 before training."""
-    param = node.param(message(node))
-    return not param.get("bias_term") or constant(param.sub("bias_filler")) == 0
 
 
 @rule
@@ -114,14 +108,14 @@ class NoWeightFiller(InitialValueRule):
             if end == "added":
                 continue
             kind = suggestion(node)
-            no_bias = _no_bias(node)
+            unbiased = no_bias(node, message(node))
             what = (
                 "its weights and output start at 0"
                 if no_bias
                 else "its weights start at 0 and it outputs only its bias"
             )
             severity: Severity = "info" if any_frozen(net) else "warning"
-            dead = end == "dead" and no_bias
+            dead = end == "dead" and unbiased
             then = "the ReLU behind it blocks every gradient" if dead else "all its units start alike"
             yield self.at(
                 node,
@@ -215,7 +209,7 @@ class ConstantWeights(InitialValueRule):
                 continue
             end = fate(net, node.tops[0])
             zero = value == 0
-            if zero and (end != "dead" or not _no_bias(node)):
+            if zero and (end != "dead" or not no_bias(node, message(node))):
                 continue
             if not zero and (feeds_loss(net, node.tops[0]) or end == "added"):
                 continue

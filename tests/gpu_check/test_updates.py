@@ -71,7 +71,7 @@ def test_an_update_that_replaces_the_weights() -> None:
     assert (finding.code, finding.layer) == ("DYN032", "ip")
     assert "rate of solver.prototxt (50)" in finding.message
     assert [r.message.split(" by ")[0] for r in finding.related] == ["The weights of 'conv'"]
-    assert "times their size (and of 1 more layer by more than 10%): nothing of them is left" in finding.message
+    assert "times their size (and of 1 more layer by more than 10%): they are replaced, not adjusted" in finding.message
 
 
 def test_an_update_that_rounds_to_nothing() -> None:
@@ -95,6 +95,7 @@ def test_updates_of_a_usual_size(solver: Solver) -> None:
 
 def test_of_several_solvers_the_mildest_speaks() -> None:
     assert judged(Solver("loud", 50.0), Solver("usual", 0.01)) == []
+    assert judged(Solver("the last stage", 1e-12), Solver("usual", 0.01)) == []
 
 
 def test_without_a_rate_nothing_is_said() -> None:

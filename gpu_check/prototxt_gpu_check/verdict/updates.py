@@ -34,27 +34,31 @@ class _Change:
 
 
 def findings(view: View, found: BackwardResult) -> Iterator[Finding]:
-    """One finding of each kind. Of several solvers that name the net, the one that does least speaks."""
-    changes = _least(view, found)
-    if not changes or view.explained:
+    """One finding at most. Of several solvers that name the net the one speaks that says least."""
+    if view.explained or not applies(view):
         return
-    solver, blobs = changes
+    by_solver = [(solver, blobs) for solver in view.result.solvers if (blobs := list(_changes(view, found, solver)))]
+    if not by_solver:
+        return
+    by_solver.sort(key=lambda pair: max(change.ratio for change in pair[1]))
+    solver, blobs = by_solver[0]
     worst = max(blobs, key=lambda change: change.ratio)
     if worst.ratio > LARGE:
         others = [change for change in blobs if change.ratio > LARGE and change is not worst]
         plural = "s" if len(others) > 1 else ""
         more = f" (and of {len(others)} more layer{plural} by more than {LARGE:.0%})" if others else ""
-        outcome = "nothing of them is left" if worst.ratio > HOPELESS else "that undoes their initialisation"
+        outcome = ": they are replaced, not adjusted" if worst.ratio > HOPELESS else ""
         yield view.finding(
             "DYN032",
             worst.layer,
             "warning",
             f"With the rate of {solver.name} ({solver.rate:g}) the first update changes the weights of "
-            f"'{worst.layer.name}' by at least {_percent(worst.ratio)}{more}: {outcome}. About 0.1% is healthy. "
-            "Lower base_lr, or set clip_gradients.",
+            f"'{worst.layer.name}' by at least {_percent(worst.ratio)}{more}{outcome}. About 0.1% is "
+            "healthy. Lower base_lr, or set clip_gradients.",
             related=[(x.layer.node, f"The weights of '{x.layer.name}' by {_percent(x.ratio)}") for x in others],
         )
         return
+    solver, blobs = by_solver[-1]
     still = [change for change in blobs if change.most < SMALL]
     if still:
         more = f" and {len(still) - 1} more" if len(still) > 1 else ""
@@ -73,14 +77,6 @@ def applies(view: View) -> bool:
     if view.result.weights is None:
         return view.from_scratch and not view.substituted
     return any("given" in layer.facts.get("values", ()) for layer in view.layers)
-
-
-def _least(view: View, found: BackwardResult) -> tuple[Solver, list[_Change]] | None:
-    if not view.result.solvers or not applies(view):
-        return None
-    changes = [(solver, list(_changes(view, found, solver))) for solver in view.result.solvers]
-    changes = [(solver, blobs) for solver, blobs in changes if blobs]
-    return min(changes, key=lambda pair: max(change.ratio for change in pair[1]), default=None)
 
 
 def _changes(view: View, found: BackwardResult, solver: Solver) -> Iterator[_Change]:

@@ -97,3 +97,11 @@ def test_a_shared_weight_is_filled_by_its_owner() -> None:
 )
 def test_forks_have_fillers_of_their_own(filler: str, dialect: str, codes: dict[str, str]) -> None:
     assert found(data() + ip("fc", "data", filler=f'type: "{filler}"') + loss("fc"), dialect) == codes
+
+
+def test_a_layer_with_a_bias_does_not_start_at_0() -> None:
+    text = _deep("").replace("bias_term: false", "bias_filler { value: 1 }", 1)
+    messages = [f.message for f in analyze(Source(text), Settings(dialect="bvlc")).findings if f.code == "INI001"]
+    assert len(messages) == 1
+    assert "it outputs only its bias" in messages[0]
+    assert "blocks" not in messages[0]

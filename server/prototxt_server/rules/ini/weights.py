@@ -111,7 +111,7 @@ class NoWeightFiller(InitialValueRule):
             unbiased = no_bias(node, message(node))
             what = (
                 "its weights and output start at 0"
-                if no_bias
+                if unbiased
                 else "its weights start at 0 and it outputs only its bias"
             )
             severity: Severity = "info" if any_frozen(net) else "warning"

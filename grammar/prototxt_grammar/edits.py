@@ -97,10 +97,11 @@ def field_removal(text: str, start: int, end: int) -> Edit:
         end = after + 1
         after = skip_blanks(text, end)
     first = line_start(text, start)
-    if text[first:start].strip(" \t"):
-        while text[start - 1] in " \t":
-            start -= 1
-        return Edit(start, end, "")
+    before = start
+    while before > first and text[before - 1] in " \t":
+        before -= 1
+    if before > first:  # something stands in front of it
+        return Edit(before, end, "")
     last = line_end(text, after)
     if after < last:  # a comment, or the next field: it takes the place
         return Edit(start, after, "")

@@ -8,7 +8,6 @@ its distance.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .edits import Edit, apply_edits, newline_of
@@ -56,10 +55,12 @@ def format_edits(tree: Tree, indent: str = "  ") -> list[Edit] | None:
     """The white space to replace, in order; None for a text with syntax errors. indent: one step of a block's body."""
     if any(chunk.problems for chunk in tree.chunks):
         return None
-    newline = newline_of(tree.text)
+    tokens = _tokens(tree)
+    # Line breaks between the parts of a string stay, so they decide for all.
+    newline = newline_of(next((token.text for token in tokens if "\n" in token.text), tree.text))
     edits = []
     last: _Token | None = None
-    for token in _tokens(tree):
+    for token in tokens:
         start = 0 if last is None else last.start + len(last.text)
         space = tree.text[start : token.start]
         wanted = _between(last, token, space, newline, indent)
@@ -73,7 +74,7 @@ def format_edits(tree: Tree, indent: str = "  ") -> list[Edit] | None:
     return edits
 
 
-def _tokens(tree: Tree) -> Iterator[_Token]:
+def _tokens(tree: Tree) -> list[_Token]:
     """All that is not white space. Comments are cut where the white space at their end begins."""
     found: list[_Token] = []
     opened: list[_Token] = []
@@ -94,7 +95,7 @@ def _tokens(tree: Tree) -> Iterator[_Token]:
         if token.opens:
             opened.append(token)
         found.append(token)
-    return iter(found)
+    return found
 
 
 def _between(last: _Token | None, token: _Token, space: str, newline: str, indent: str) -> str:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from texts import ANY, VALID
 
 from prototxt_grammar import apply_edits, parse
@@ -69,6 +69,7 @@ def said(tree: Tree) -> list[tuple[str, str]]:
 
 
 @given(ANY)
+@example("A:\r\n''\n''")
 def test_only_white_space_changes(text: str) -> None:
     tree = parse(text)
     laid_out = format_text(tree)

@@ -87,6 +87,11 @@ class Golden:
             waiting = waiting[at + 1 :]
         return found
 
+    def top(self, index: int, layer: str, blob: str) -> npt.NDArray[np.float32] | None:
+        """A recorded top that is no draw."""
+        key = f"top/{index}/{layer}/{blob}"
+        return None if key in RANDOM.get(self.path.stem, ()) else self.arrays.get(key)
+
     def forward(self, run: Pass) -> Iterator[tuple[str, Array, Array]]:
         """Every recorded result of the forward pass that is no draw: (key, ours, Caffe's), on the host.
 

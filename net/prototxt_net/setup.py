@@ -138,6 +138,8 @@ def _type_known(s: Context, schema: Schema) -> bool:
         message += f" {shown} {'has' if len(elsewhere) == 1 else 'have'} it."
     elif near:
         message += f" Did you mean `{near}`?"
+    else:
+        message += " No known Caffe has it. If yours does, list it under `custom-layers` in the configuration."
     s.expect(
         False, "SCH003", message, "type", data={"near": "" if elsewhere else near, "dialects": elsewhere, "type": type_}
     )

@@ -61,6 +61,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches  # only for a name that nobody knows
 
     near = get_close_matches(word, candidates, 1, 0.7)
+    stem = word.removesuffix("_param")
+    if stem != word:  # `conv_param`, `pool_param`; else alike in more than what all such names have
+        begun = [name for name in candidates if len(stem) > 2 and name.startswith(stem) and name.endswith("_param")]
+        if begun:
+            return min(begun, key=len)
+        near = [name for name in near if get_close_matches(stem, [name.removesuffix("_param")], 1, 0.5)]
     letters = sorted(word)
     return near[0] if near else next((name for name in candidates if sorted(name) == letters), "")
 
@@ -87,7 +93,8 @@ def _about_field(dialect: str, message: str, field: str) -> tuple[str, dict[str,
     elif owners and len(owners) <= 6:
         text += f" `{field}` is a field of {_list(owners)}: it may be in the wrong block."
     else:
-        text += " No known Caffe has it: delete it, or look for the fork that it came from."
+        text += " No known Caffe has it: delete it, or look for the fork that it came from. If that is your own, list "
+        text += "it under `ignore-fields` in the configuration."
     return text, {"near": near, "dialects": elsewhere, "owners": owners}
 
 

@@ -10,6 +10,8 @@ import pytest
 from prototxt_grammar import parse
 from prototxt_net.file import NetFile
 from prototxt_net.read import read
+from prototxt_net.schema.load import schema
+from prototxt_net.words import nearest
 
 # A layer whose body is the case; «» marks what the problem points at.
 REFUSED = {
@@ -158,3 +160,18 @@ def test_one_problem_a_place() -> None:
     text = "layer { foo: 1 }\nlayer { foo: 2 }\n"
     found = read(parse(text), "bvlc").problems
     assert [text[p.start : p.start + 6] for p in found] == ["foo: 1", "foo: 2"]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("conv_param", "convolution_param"),
+        ("pool_param", "pooling_param"),
+        ("relu_parm", "relu_param"),
+        ("batchnorm_param", "batch_norm_param"),
+        ("Relu_param", "relu_param"),
+        ("foo_param", ""),  # like `log_param` in nothing but what all such names have
+    ],
+)
+def test_the_name_that_was_meant(written: str, meant: str) -> None:
+    assert nearest(written, schema("bvlc").messages["LayerParameter"].fields) == meant

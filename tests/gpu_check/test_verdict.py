@@ -450,6 +450,16 @@ def test_pixels_that_a_transformation_has_made_too_large(scale: str, code: str |
     assert all("pixels are at most 255" in f.message for f in found)
 
 
+@pytest.mark.parametrize(("mean", "words"), [(118, ""), (0, ""), (5000, "and varies by 0.2")])
+def test_pixels_that_a_transformation_has_moved_far_away(mean: int, words: str) -> None:
+    source = (
+        'layer { name: "data" type: "Data" top: "data" top: "label" transform_param { '
+        f"mean_value: {mean} scale: 0.00390625 crop_size: 12 }} data_param {{ source: 'x' batch_size: 4 }} }}\n"
+    )
+    found = judged(Case(source + conv("conv1", "data", "c1") + bn("c1") + relu("c1") + classifier("c1")))
+    assert [(f.code, words in f.message) for f in found] == ([("DYN027", True)] if words else [])
+
+
 def test_samples_that_all_get_the_same_answer() -> None:
     text = data(8) + layer("q", "Power", "data", "q", "power_param { scale: 1e-5 shift: 1 }") + classifier("q")
     found = judged(Case(text, options={"batch": 8}))

@@ -19,6 +19,8 @@ CONSTANT_LOGITS = 1e-3
 NEAR_CHANCE = 0.02
 BEYOND_PIXELS = 300.0
 """Mean |x| that no 8-bit picture has, whatever its mean: the transformation has made it."""
+OFF_CENTRE = 20.0
+"""Standard deviations that the mean of pictures may be away from 0: without any transformation it is 2."""
 FEW = 0.01
 """Share of labels at the floor up to which single outliers explain it."""
 HIGH_LOSS = 3.0
@@ -51,14 +53,23 @@ def _data(view: View, layer: LayerResult) -> Iterator[Finding]:
             continue
         advice = "check the source and transform_param"
         what = _degenerate(s, view.tops[blob].same_samples) if kind == "given" else ""
-        if not what and kind in ("given", "images") and len(s.shape) == 4 and (s.mean_abs or 0.0) > BEYOND_PIXELS:
-            what = f"{s.mean_abs:.4g} on average, and pixels are at most 255"
-            advice = "check scale, mean_value and mean_file of transform_param"
+        if not what and kind in ("given", "images") and len(s.shape) == 4:
+            what = _transformed(s)
+            advice = "check scale, mean_value and mean_file of transform_param" if what else advice
         if not what:
             continue
         path = "transform_param" if kind == "images" else ""
         yield view.finding("DYN027", layer, "warning", f"The data in '{blob.name}' is {what}: {advice}.", path)
         view.explain(blob, "warning")
+
+
+def _transformed(s: Stats) -> str:
+    """What no transformation of pictures is meant to leave, as part of a sentence."""
+    if (s.mean_abs or 0.0) > BEYOND_PIXELS:
+        return f"{s.mean_abs:.4g} on average, and pixels are at most 255"
+    if s.std and abs(s.mean or 0.0) > OFF_CENTRE * s.std:
+        return f"{s.mean:.4g} on average, and varies by {s.std:.3g} only"
+    return ""
 
 
 def _degenerate(s: Stats, same_samples: bool | None) -> str:

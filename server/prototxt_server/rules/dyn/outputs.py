@@ -204,7 +204,7 @@ class LabelRange(DynamicRule):
 class DataDegenerate(DynamicRule):
     """## What it does
     Reports a data blob that is all zero, constant, the same for every sample, or not finite; and pictures that
-    transform_param makes larger than any pixel.
+    transform_param makes larger than any pixel, or whose mean it leaves twenty standard deviations away from 0.
 
     ## Why is this bad?
     No layer can make information out of it: check the source and transform_param.

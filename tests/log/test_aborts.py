@@ -180,6 +180,17 @@ def test_an_unknown_type_is_the_layer_that_only_the_factory_named(judged: Judge)
         ("Check failed: mdb_status == 0 (2 vs. 0) No such file or directory", None, "database is not there"),
         ("Check failed: fd != -1 (-1 vs. -1) File not found: a/b.prototxt", None, "A file is missing"),
         ("Check failed: error == cudaSuccess (48 vs. 0)  no kernel image is available", None, "CUDA_ARCH"),
+        ("Check failed: ReadProtoFromBinaryFile(param_file, param) Failed to parse NetParameter file: w.caffemodel",
+         None, "no caffemodel"),
+        ("Check failed: height <= datum_height (224 vs. 200) ", None, "see crop_size"),
+        ("Check failed: channels == img_channels (3 vs. 1) ", None, "force_color"),
+        ("Check failed: label_value < num_labels (10 vs. 10) ", None, "not below the number of classes"),
+        ("Check failed: K_ == new_K (9216 vs. 6400) Input size incompatible with inner product parameters.", None,
+         "another size of input"),
+        ("Check failed: proto.SerializeToOstream(&output) ", None, "snapshot cannot be written"),
+        ("Check failed: H5LTfind_dataset(file_id, dataset_name_) Failed to find HDF5 dataset data", None, "named like"),
+        ("Multi-GPU execution not available - rebuild with USE_NCCL", None, "NCCL"),
+        ("Check failed: top_shape[j] == bottom[i]->shape(j) (300 vs. 299) ", None, "Compare the bottoms"),
     ],
 )  # fmt: skip
 def test_what_is_no_fault_of_the_text(judged: Judge, message: str, layer: str | None, said: str) -> None:
@@ -188,6 +199,17 @@ def test_what_is_no_fault_of_the_text(judged: Judge, message: str, layer: str | 
     assert verdict.layer == layer
     assert said in verdict.message
     assert not done.findings[0].caffe_aborts
+
+
+def test_a_check_that_is_not_known_leads_to_what_is_refused_at_that_layer(judged: Judge) -> None:
+    verdict = of(judged(text(making("conv"), fatal("Check failed: some_fork_says_so == 1 (0 vs. 1) ")), NET))
+    assert (verdict.layer, verdict.because[0].code) == ("conv", "SHP006")
+    assert of(judged(text(making("data"), fatal("Check failed: some_fork_says_so")), NET)).because == ()
+
+
+def test_the_source_file_tells_the_type(judged: Judge) -> None:
+    message = "Check failed: bottom[i]->shape() == bottom[0]->shape() "
+    assert of(judged(text(fatal(message, "eltwise_layer.cpp:34")), TWO_SUMS)).layer == "sum"
 
 
 def test_after_the_set_up_no_layer_is_blamed(judged: Judge) -> None:

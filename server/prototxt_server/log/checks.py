@@ -46,6 +46,11 @@ CHECKS = (
         "The parser stood here, at the token behind the one at fault.",
     ),
     _check(
+        r"ReadProtoFromBinaryFile",
+        "SHP027",
+        "The file is no caffemodel or binaryproto, or it is cut off.",
+    ),
+    _check(
         r"Failed to parse (?:Net|Solver)Parameter file",
         "SYN SCH",
         "The text is no such message. protobuf printed the place just before, as line:column.",
@@ -90,6 +95,7 @@ CHECKS = (
     _check(
         r"CuDNN doesn't support the dilated \w+ at Layer (?P<layer>\S+)", "SHP009", "Write `engine: CAFFE` there."
     ),
+    _check(r"Unknown V1LayerParameter layer type|Unknown layer name|Padding [Ll]ayer", "SCH005 SCH004", "An old form."),
     # -- layers ----------------------------------------------------------------------------------------------------
     _check(
         r"Unknown layer type:? *(?P<type>\S*) \(known types",
@@ -107,6 +113,12 @@ CHECKS = (
     ),
     _check(r"Filter size|Global_pooling|pad_[hw]_ < kernel|legacy accessors|Input must have 4 axes", "SHP010 SHP024 "
            "SHP008 BN036 BN037", "See the pooling parameters and the number of axes."),
+    _check(r"pooling_param|pooling method", "SHP010", "See the pooling parameters."),
+    _check(
+        r"kernel_h & kernel_w|pad_h & pad_w|stride_h & stride_w",
+        "SHP003 SHP004",
+        "Those are for two spatial axes.",
+    ),
     _check(r"kernel_size|[Ff]ilter dimensions|kernel_shape_data", "SHP003", "A convolution takes one way to say it."),
     _check(r"[Ss]tride|dilation_data|\bpad(?:_data)?\b", "SHP004", "Once, or once per spatial dimension."),
     _check(r"group_\)? == \(?0|multiples of group", "SHP006", "Channels in and out must be multiples of `group`."),
@@ -114,26 +126,47 @@ CHECKS = (
     _check(r"\(?shape\[i\]\)? >= \(?0|blob size exceeds INT_MAX|^Check failed: data_\s*$|height_out_ > 0|_shape.*> 0",
            "SHP007 SHP023 SHP010", "The blob shrinks to nothing, or is larger than Caffe can count."),
     _check(r"axis_index (?:<|>=)", "SHP008 LOS010 BN037 SHP024 SHP019", "An axis that the blob does not have."),
-    _check(r"same shape, except at concat_axis|concat_dim", "SHP012", "Compare the bottoms."),
+    _check(r"same shape, except at concat_axis|concat_dim|top_shape\[j\]|same #axes", "SHP012", "Compare the bottoms."),
     _check(r"Eltwise [Ll]ayer|eltwise_param", "SHP014", "One coefficient for each bottom, and for sums only."),
     _check(r"bottom\[0\]->shape\(\) == bottom\[i\]->shape\(\)|bottom\[i\]->shape\(\) == bottom\[0\]->shape\(\)",
            "SHP013 SHP012", "Its bottoms differ in shape."),
-    _check(r"slice_point|evenly divide input slice|slice_axis", "SHP015", "The parts do not fill the axis."),
-    _check(r"inferred_axis_|explicit_count|output count must match input count", "SHP016",
+    _check(r"K_ == new_K|Input size incompatible", "SHP025 SHP026",
+           "The layer was made for another size of input: the image, or the net before it, changed."),
+    _check(r"slice_point|slice_dim|evenly divide input slice|slice_axis", "SHP015", "The parts do not fill the axis."),
+    _check(r"inferred_axis_|explicit_count|count must match input count|new shape contains|end_axis = axis", "SHP016",
            "The new shape holds another number of values."),
     _check(r"the crop for dimension|crop_offset", "SHP017", "Its first bottom is smaller than the second."),
     _check(r"odd values for local_size", "SHP018", "local_size is odd."),
-    _check(r"shape when applied starting with bottom", "SHP019", "See axis and num_axes."),
     _check(
-        r"Number of labels must match number of predictions|same first dimension",
+        r"shape when applied starting with bottom|dimension mismatch between bottom|num_axes >= -1",
+        "SHP019",
+        "See axis and num_axes.",
+    ),
+    _check(
+        r"Number of labels must match number of predictions|same first dimension|same number|outer_num_ \* inner_num_",
         "SHP020 SHP022 SHP021",
         "There must be one label for each prediction: compare the batch sizes and the shape of the labels.",
     ),
     _check(r"top_k_? <=", "SHP021", "There are fewer classes than top_k."),
-    _check(r"Inputs must have the same dimension", "SHP022", "Its two bottoms differ in size."),
+    _check(
+        r"Inputs must have the same dimension|bottom\[0\]->count\(\) == bottom\[1\]->count",
+        "SHP022",
+        "Its two bottoms differ in size.",
+    ),
     _check(r"Unknown filler name: (?P<name>\S+)", "INI007", "Caffe has no filler '{name}'."),
     _check(r"shape.*bilinear|Filler must be (?:4|square)|Blob must be 4 dim", "INI006", "It wants square kernels."),
-    _check(r"base must be strictly positive", "SHP024", "See base."),
+    _check(r"[Ss]parsity not supported", "INI008", "That filler takes no `sparse`."),
+    _check(r"Must specify '\w+' once|shape and legacy fields|num_data_filler|num_shape", "SHP023 SHP002",
+           "Once, or once for each top."),
+    _check(r"num_output must be positive|input_dim must be positive", "SHP005", "See num_output and input_dim."),
+    _check(r"infogain", "SHP024", "See the infogain matrix: source, or a third bottom."),
+    _check(r"tiles", "SHP024", "See tiles."),
+    _check(r"base must be strictly positive|log_base|base_scale_", "SHP024", "See base."),
+    _check(r"force_color and force_gray", "DAT002", "One of the two."),
+    _check(r"data_mean_", "DAT002", "The mean file has another size, or another number of channels, than the data."),
+    _check(r"(?:datum|img|input)_(?:channels|height|width)", "DAT009",
+           "The images have another size, or another number of channels, than the net was made for: see crop_size, "
+           "force_color, and whether all images are alike."),
     _check(r"crop_size|mean_values?|channels.*mean|mean_file", "DAT009 DAT002 DAT003", "See transform_param."),
     _check(r"new_height.*new_width|new_width.*new_height", "DAT008", "Both sizes, or none."),
     _check(r"batch_size", "DAT007", "See batch_size."),
@@ -147,6 +180,13 @@ CHECKS = (
     _check(r"[Mm]omentum", "SOL008", "That solver has no momentum of this kind."),
     _check(r"Unknown regularization type", "SOL011", "See regularization_type."),
     _check(r"Unknown solver type", "SOL021 SOL013", "See type."),
+    _check(r"snapshot_prefix|snapshot prefix|SerializeToOstream|to save (?:weights|solver state)", "SOL010",
+           "The snapshot cannot be written: the folder must exist and be writable, and the disk not be full."),
+    _check(r"history_size|Incorrect length of history", "", "The solverstate belongs to another net or solver type."),
+    _check(r"stepsize\(\)|gamma\(\) >=", "SOL005", "The policy needs this parameter."),
+    _check(r"test_state", "SOL002", "Once for each test net, or not at all."),
+    _check(r"rms_decay|average_loss", "SOL008 SOL012", "See that field of the solver."),
+    _check(r"old solver_type field|SolverParameter solver_type", "SOL013 SCH014", "`type` or `solver_type`, not both."),
     # -- while it runs ---------------------------------------------------------------------------------------------
     _check(
         r"cannot backpropagate to label inputs|Layer cannot backpropagate to",
@@ -170,6 +210,12 @@ CHECKS = (
         "SHP027",
         "The weights hold {have}, the net wants {want}. Rename the layer to train it anew, or give it the size that "
         "the weights have.",
+    ),
+    _check(
+        r"ShapeEquals\(proto\)|Incorrect (?:weight|bias) shape|Incorrect number of weight blobs"
+        r"|slope size is inconsistent",
+        "SHP027",
+        "The weights have another shape than the layer: rename it to train it anew.",
     ),
     _check(
         r"Incompatible number of blobs for layer (?P<layer>\S+)",
@@ -206,14 +252,25 @@ CHECKS = (
         "cuDNN refuses: too little GPU memory, a cuDNN that does not fit CUDA or the GPU, or a size it does not take.",
     ),
     _check(r"CUBLAS_STATUS_\w+|CURAND_STATUS_\w+", "", "A CUDA library failed: mostly too little GPU memory."),
+    _check(r"ncclSuccess|USE_NCCL|does not support CLI Multi-GPU", "", "Several GPUs: Caffe was built without NCCL, a "
+           "GPU cannot reach another, or a Python layer takes part."),
+    _check(r"label_value", "DYN025 LOS004", "A label is negative, or not below the number of classes."),
+    _check(r"Failed to (?:find|get|read|load)\b.*dataset|HDF5 filename|datatype class|hdf_blobs_", "DAT010 DAT013",
+           "The HDF5 file must hold a dataset of float numbers named like each top, all with the same first axis."),
+    _check(r"cannot backprop|can't backpropagate", "FRZ005", "That bottom takes no gradient."),
+    _check(
+        r"sigma > 0|a <= b|p [<>]= [01]",
+        "INI004 INI005",
+        "A filler's range: min above max, std 0, or an unset size.",
+    ),
     _check(r"Cannot use GPU in CPU-only Caffe", "", "This Caffe was built without CUDA: solver_mode: CPU."),
     _check(
-        r"mdb_status == 0 \((?:2|13) vs\. 0\)|Failed to open leveldb|Failed to open (?:HDF5|h5)",
-        "DAT013",
+        r"mdb_status == 0 \((?:2|13) vs\. 0\)|Failed to open leveldb|Fail(?:ed to open|ed opening) (?:HDF5|h5)",
+        "DAT013 DAT014 DAT007",
         "The database is not there, or may not be read. Paths count from the folder in which caffe was started.",
     ),
     _check(
-        r"File not found: (?P<file>\S+)|Could not (?:open|find) (?:or find )?(?:file )?(?P<other>\S+)",
+        r"File not found: |Failed to open (?:source|window) file|Couldn't open|Could not (?:open|find)",
         "DAT013 SOL020 SOL017",
         "A file is missing. Paths count from the folder in which caffe was started.",
     ),

@@ -13,7 +13,7 @@ from prototxt_server.log.view import View
 
 _ASKED = ("SIGTERM", "SIGINT", "SIGHUP")
 """Signals by which somebody ends a program."""
-_FILE = re.compile(r"Failed to parse \w+ file: (\S+)")
+_FILE = re.compile(r"ReadProtoFromTextFile.*Failed to parse \w+ file: (\S+)")
 _BEHIND = re.compile(r"(?:\s|#[^\n]*)*")
 
 
@@ -95,6 +95,9 @@ def _where(
         if there:
             return tuple(there[:1]), (there[0].start, there[0].end)
         return (), _line(analysis.source.text, said.line)
+    if check is None and layer is not None:
+        chosen = [f for f in refusals if f.layer == layer]  # a CHECK that is not known here, at a layer that is
+        return (tuple(chosen[:1]), (chosen[0].start, chosen[0].end)) if chosen else ((), None)
     if check is None or not check.rules:
         return (), None
     spoken = [f for f in analysis.findings if f.code.startswith(check.rules)]
@@ -102,12 +105,19 @@ def _where(
         chosen = [f for f in refusals if f.layer == layer] or [f for f in spoken if f.layer == layer]
     else:
         chosen = [f for f in spoken if f.caffe_aborts] or spoken
-        if abort.type:
-            chosen = [f for f in chosen if f.layer is None or view.known.type(f.layer) == abort.type] or chosen
+        if own := _type(abort):
+            chosen = [f for f in chosen if f.layer is None or view.known.type(f.layer).lower() == own] or chosen
     if not chosen:
         return (), None
     chosen.sort(key=lambda f: (not f.code.startswith(check.rules), _other_phase(f, abort), f.start))
     return (chosen[0],), (chosen[0].start, chosen[0].end)
+
+
+def _type(abort: Abort) -> str:
+    """The type of the layer, in lower case: of the stack trace, else of the source file that has the CHECK."""
+    file = abort.source.partition(":")[0]
+    stem = file.partition(".")[0].removeprefix("cudnn_")
+    return abort.type.lower() or (stem.removesuffix("_layer").replace("_", "") if stem.endswith("_layer") else "")
 
 
 def _other_phase(finding: Finding, abort: Abort) -> bool:
@@ -137,7 +147,8 @@ def _what(abort: Abort, said: Said | None, layer: str | None) -> str:
     phase = {"TRAIN": " of the train net", "TEST": " of the test net"}.get(abort.phase, "")
     if said is not None or "Failed to parse" in abort.message:
         solver = "SolverParameter" in abort.message or (said is not None and said.kind == "SolverParameter")
-        return f"Caffe could not read the {'solver' if solver else 'net'}:"
+        binary = "ReadProtoFromBinaryFile" in abort.message
+        return f"Caffe could not read the {'weights' if binary else 'solver' if solver else 'net'}:"
     if layer is not None and (abort.layer == layer or not abort.made):
         return f"Caffe aborted while it set up layer '{layer}'{phase}:"
     if layer is not None:

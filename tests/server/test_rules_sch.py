@@ -166,3 +166,13 @@ def test_nobody_is_told_to_write_what_their_caffe_does_not_read(dialect: str, re
     text += 'layers { name: "r" type: RELU bottom: "data" top: "r" }\n'
     found = {f.code for f in analyze(Source(text), Settings(dialect=dialect)).findings}
     assert found & {"SCH004", "SCH005", "SCH008"} == reported
+
+
+@pytest.mark.parametrize(
+    "typed", ["layer {", "layer {\n  ", "layer {\n  na", "layer {\n  name:", 'layer {\n  name: "co']
+)
+def test_what_a_layer_lacks_while_it_is_typed_is_not_asked(typed: str) -> None:
+    whole = 'layer { name: "r" type: "ReLU" bottom: "d" top: "r" }\n'
+    for text in (typed, whole + typed, typed + "\n" + whole):
+        found = {f.code for f in analyze(Source(text), Settings()).findings}
+        assert not found & {"SCH012", "SCH013"}, text

@@ -223,7 +223,10 @@ class MissingName(LayerRule):
         return not layer.name and layer.version != 0 and (entry is None or entry.ok)
 
     def check_layer(self, layer: Layer, analysis: Analysis) -> Iterable[Finding]:
-        """One finding, unless a misspelt `name` has been reported already."""
+        """One finding, unless a misspelt `name` has been reported already, or the layer is not all there yet."""
+        start, end = layer.span()
+        if any(start <= base + problem.start < end for base, problem in analysis.tree.problems()):
+            return
         if misspelt(analysis, layer.base + layer.definition.node.start, "name"):
             return
         message = (

@@ -157,6 +157,8 @@ def test_the_net_that_the_log_names_is_offered(lsp: Run, folder: Path) -> None:
     (folder / "named.log").write_text(solver + DEAD)
     assert "`--net net.prototxt`" in lsp("log", "named.log", cwd=folder).text
     assert "--net" not in lsp("log", "named.log", "--net", "net.prototxt", cwd=folder).text
+    failed = "Check failed: ReadProtoFromTextFile(param_file, param) Failed to parse NetParameter file: net.prototxt"
+    assert "`--net net.prototxt`" in lsp("log", "-", stdin=f"{failed}\n".encode(), cwd=folder).text
     (folder / "net.prototxt").unlink()
     assert "--net" not in lsp("log", "named.log", cwd=folder).text
 

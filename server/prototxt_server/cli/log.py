@@ -84,8 +84,12 @@ def _exit_code(found: Report, options: dict[str, Any]) -> int:
 
 
 def _own_net(found: Report) -> str | None:
-    """The net that the solver in the log names, where it is at hand: from here, or beside the log."""
-    named = found.log.solver.get("net") or found.log.solver.get("train_net") or ""
+    """The net that the log names, by its solver or as the one that cannot be read, where it is at hand: from here, or
+    beside the log.
+    """
+    refused = found.log.abort.message.partition("ReadProtoFromTextFile")[2] if found.log.abort is not None else ""
+    refused = refused.partition("Failed to parse NetParameter file: ")[2]
+    named = found.log.solver.get("net") or found.log.solver.get("train_net") or refused
     folder = os.path.dirname(found.name)
     paths = (named, os.path.join(folder, named), os.path.join(folder, os.path.basename(named)))
     return next((path for path in paths if named and os.path.isfile(path)), None)

@@ -11,6 +11,8 @@ from prototxt_gpu_check.parameters import Origin
 from prototxt_gpu_check.solver import Solver
 from prototxt_gpu_check.stats import Stats, float32
 from prototxt_gpu_check.weights import Misfit
+from prototxt_net.flow import is_loss, loss_weights
+from prototxt_net.graph import explicit_loss_weight
 from prototxt_net.net import Node, PhaseNet
 
 Status: TypeAlias = Literal["ok", "partial", "error"]
@@ -170,6 +172,23 @@ class ForwardResult:
     solvers: tuple[Solver, ...] = ()
     backward: BackwardResult | None = None
     error: str = ""
+
+    def add_losses(self, dialect: str) -> None:
+        """Fill `loss` and `loss_nonfinite` from the layers' tops and loss weights (Net::ForwardFromTo)."""
+        total, any_loss = 0.0, False
+        for layer in self.layers:
+            for index, (weight, top) in enumerate(zip(loss_weights(layer.node, dialect), layer.tops, strict=False)):
+                blobs = layer.node.tops
+                if index < len(blobs) and blobs[index].readers and explicit_loss_weight(layer.node, index):
+                    # The Split that Caffe inserts takes the weight over and the layer falls back to its default, which
+                    # for a loss counts the same value once more (measured).
+                    weight += 1.0 if index == 0 and is_loss(layer.node.layer.definition, dialect) else 0.0
+                if weight:
+                    any_loss = True
+                    total += weight * float(top.stats.total.sum())
+                    self.loss_nonfinite += top.stats.nonfinite
+        if any_loss and not self.loss_nonfinite:
+            self.loss = total
 
     def to_json(self, parameters: bool = True) -> dict[str, Any]:
         """The documented JSON object without its findings; never a NaN or an infinity.

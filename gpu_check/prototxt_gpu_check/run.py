@@ -18,7 +18,7 @@ from prototxt_gpu_check.backend import Array, Backend
 from prototxt_gpu_check.backprop import Backprop
 from prototxt_gpu_check.fill import stream
 from prototxt_gpu_check.layers import Step, runner
-from prototxt_gpu_check.layout import stored
+from prototxt_gpu_check.layout import count, stored
 from prototxt_gpu_check.parameters import Mismatch, Origin, Store, known
 from prototxt_gpu_check.plan import Plan, last_use
 from prototxt_gpu_check.result import BlobResult, Degraded, ForwardResult, LayerResult, ParamResult
@@ -26,9 +26,9 @@ from prototxt_gpu_check.sources import Inputs, values
 from prototxt_gpu_check.stats import Recorder, Stats, take
 from prototxt_gpu_check.weights import Weights
 from prototxt_net.batchnorm import phase_of
-from prototxt_net.flow import is_loss, loss_weights
-from prototxt_net.graph import explicit_loss_weight
-from prototxt_net.net import Blob, Node, PhaseNet
+from prototxt_net.flow import loss_weights
+from prototxt_net.net import Blob, Node, PhaseNet, SetUp
+from prototxt_net.setup import set_up_layer
 
 COMPARE_LIMIT = 1 << 22
 """Elements up to which an output is fetched to see whether all its samples are equal."""
@@ -97,6 +97,7 @@ class Pass:
     _store: Store = field(init=False)
     _compare: set[Blob] = field(init=False)
     _steps: dict[Node, Step] = field(default_factory=dict)
+    _resized: set[Blob | None] = field(default_factory=set)
     _start: float = 0.0
 
     def __post_init__(self) -> None:
@@ -165,8 +166,6 @@ class Pass:
         return not self._late()
 
     def _layer(self, node: Node) -> _Recorded:
-        shapes = [known(top.shape) for top in node.tops]
-        aborts = [p for p in node.setup.problems if p.aborts]
         run = runner(node.type)
         if not node.bottoms and node.type != "Parameter":
             return self._source(node)
@@ -176,6 +175,9 @@ class Pass:
             if bottom is None or bottom not in self.arrays:
                 name = node.layer.definition.bottoms[index]
                 return _Recorded(node, False, f"its bottom '{name}' was not computed")
+        made = self._set_up(node)
+        shapes = [known(shape) for shape in made.tops]
+        aborts = [p for p in made.problems if p.aborts]
         if aborts:
             return _Recorded(node, False, f"Caffe refuses it: {aborts[0].message}")
         if any(s is None for s in shapes) or any(known(p.shape) is None for p in node.setup.params):
@@ -217,6 +219,16 @@ class Pass:
             self._steps[node] = step
         return record
 
+    def _set_up(self, node: Node) -> SetUp:
+        """The layer as it was planned, or over what a Filter or a proposal has left of its bottoms.
+
+        Caffe calls Reshape before each Forward.
+        """
+        if not any(blob in self._resized for blob in node.bottoms):
+            return node.setup
+        shapes = tuple(None if blob is None else blob.shape for blob in node.bottoms)
+        return set_up_layer(node.layer.definition, shapes, self.net.file.schema)
+
     def _look(self, node: Node, index: int, param: Array) -> int | Callable[[], Stats]:
         """Statistics of a parameter blob: at once where they cost little or are needed, else when asked for.
 
@@ -249,6 +261,10 @@ class Pass:
         if index < len(node.tops):
             blob = node.tops[index]
             top = stored(self.backend, top)
+            planned = known(blob.shape)
+            if planned is not None and count(planned) != top.size:  # only the values of its bottoms tell
+                blob.shape = tuple(top.shape)
+                self._resized.add(blob)
             self.arrays[blob] = top
             if blob in self._compare and top.ndim and top.shape[0] >= 2 and top.size <= COMPARE_LIMIT:
                 host = self.backend.to_host(top)
@@ -288,7 +304,7 @@ class Pass:
         if self.backprop is not None:
             data = ((x.node, i, p.after) for x in result.layers for i, p in enumerate(x.params))
             result.backward = self.backprop.result(stats, data)
-        _total_loss(result, self.net.dialect)
+        result.add_losses(self.net.dialect)
         return result
 
 
@@ -326,20 +342,3 @@ def _notes(store: Store) -> list[Degraded]:
     for filler, first in store.unknown.items():
         notes.append(Degraded("filler-replaced", f"The filler '{filler}' ('{first}') is not drawn here: msra was."))
     return notes
-
-
-def _total_loss(result: ForwardResult, dialect: str) -> None:
-    total, any_loss = 0.0, False
-    for layer in result.layers:
-        for index, (weight, top) in enumerate(zip(loss_weights(layer.node, dialect), layer.tops, strict=False)):
-            blobs = layer.node.tops
-            if index < len(blobs) and blobs[index].readers and explicit_loss_weight(layer.node, index):
-                # The Split that Caffe inserts takes the weight over and the layer falls back to its default, which for
-                # a loss counts the same value once more (measured).
-                weight += 1.0 if index == 0 and is_loss(layer.node.layer.definition, dialect) else 0.0
-            if weight:
-                any_loss = True
-                total += weight * float(top.stats.total.sum())
-                result.loss_nonfinite += top.stats.nonfinite
-    if any_loss and not result.loss_nonfinite:
-        result.loss = total

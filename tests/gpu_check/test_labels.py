@@ -1,4 +1,4 @@
-"""Labels and indices that name nothing: found and said, whichever layer reads them, and no error of ours."""
+"""Values that name a class, a sample, a region or a place: what names nothing is said, and is no error of ours."""
 
 from __future__ import annotations
 
@@ -69,3 +69,80 @@ def test_an_index_of_no_sample_is_where_caffe_aborts(bad: float) -> None:
     reason = result.layers[-1].reason
     assert "picks none of its 4 samples; Caffe aborts" in reason
     assert result.status == "partial"
+
+
+ROIS = """layer { name: "r" type: "ROIPooling" bottom: "x" bottom: "rois" top: "r"
+  roi_pooling_param { pooled_h: 2 pooled_w: 2 spatial_scale: 0.5 } }"""
+PSROIS = """layer { name: "r" type: "PSROIPooling" bottom: "x" bottom: "rois" top: "r"
+  psroi_pooling_param { spatial_scale: 0.5 output_dim: 2 group_size: 2 } }"""
+UPSAMPLE = (
+    """layer { name: "r" type: "Upsample" bottom: "small" bottom: "mask" top: "r" upsample_param { scale: 2 } }"""
+)
+NO_IMAGE = "Caffe refuses a region of image %d: there are 2"
+MAPS = np.random.default_rng(0).standard_normal((2, 8, 6, 8)).astype(np.float32)
+SMALL = MAPS[:, :, :3, :4]
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect", "arrays", "reason"),
+    [
+        (ROIS, "faster-rcnn", {"x": MAPS, "rois": [[0, 1, 1, 9, 9]]}, ""),
+        (ROIS, "faster-rcnn", {"x": MAPS, "rois": [[2, 1, 1, 9, 9]]}, NO_IMAGE % 2),
+        (
+            ROIS,
+            "faster-rcnn",
+            {"x": MAPS, "rois": [[-1, 1, 1, 9, 9]]},
+            "Caffe refuses a region of image -1: there are 2",
+        ),
+        (ROIS, "faster-rcnn", {"x": MAPS, "rois": [[0, np.nan, 1, 9, 9]]}, "a region of it is not finite"),
+        (PSROIS, "rfcn", {"x": MAPS, "rois": [[0, 1, 1, np.inf, 9]]}, "a region of it is not finite"),
+        (UPSAMPLE, "segnet", {"small": SMALL, "mask": np.zeros_like(SMALL)}, ""),
+        (
+            UPSAMPLE,
+            "segnet",
+            {"small": SMALL, "mask": np.full_like(SMALL, 48)},
+            "its mask names place 48 of maps with 48; Caffe aborts",
+        ),
+    ],
+)
+def test_regions_and_places_that_are_not_there(
+    text: str, dialect: str, arrays: dict[str, np.ndarray], reason: str
+) -> None:
+    inputs = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+    head = "".join(
+        f'layer {{ name: "{name}" type: "Input" top: "{name}" '
+        f"input_param {{ shape {{ {' '.join(f'dim: {n}' for n in array.shape)} }} }} }}\n"
+        for name, array in inputs.items()
+    )
+    result, _ = forward(Request(head + text, dialect, "TEST", device="cpu", inputs=inputs))
+    assert result.layers[-1].reason == reason
+
+
+BEHIND_FILTER = """layer { name: "f" type: "Filter" bottom: "x" bottom: "y" top: "kept" }
+layer { name: "ip" type: "InnerProduct" bottom: "kept" top: "ip" inner_product_param { num_output: 3
+  weight_filler { type: "msra" } } }
+layer { name: "relu" type: "ReLU" bottom: "ip" top: "ip" }
+layer { name: "flat" type: "Reshape" bottom: "ip" top: "flat" reshape_param { shape { dim: 0 dim: -1 } } }
+layer { name: "l" type: "Reduction" bottom: "flat" top: "l" loss_weight: 1 }
+"""
+
+
+@pytest.mark.parametrize(("select", "kept"), [([0, 1, 0, 1], 2), ([0, 0, 1, 0], 1), ([1, 1, 1, 1], 4)])
+def test_layers_behind_a_filter_work_on_what_is_left(select: list[float], kept: int) -> None:
+    result, _ = run(BEHIND_FILTER, select)
+    assert result.status == "ok"
+    assert [top.shape for layer in result.layers[2:] for top in layer.tops] == [
+        (kept, 5),
+        (kept, 3),
+        (kept, 3),
+        (kept, 3),
+        (),
+    ]
+    assert result.backward is not None
+    assert [layer.reason for layer in result.backward.layers] == ["", "", "", ""]
+
+
+def test_a_filter_that_leaves_nothing_is_where_caffe_aborts_behind_it() -> None:
+    result, _ = run(BEHIND_FILTER, [0, 0, 0, 0])
+    assert [top.shape for top in result.layers[2].tops] == [(0, 5)]
+    assert "holds no sample" in result.layers[3].reason

@@ -139,7 +139,7 @@ def batch_reindex(s: Step) -> Sequence[Array]:
 
 @runs("Filter")
 def filter_(s: Step) -> Sequence[Array]:
-    """Samples whose selector (the last bottom) is not 0; every sample where none is."""
+    """Samples whose selector (the last bottom) is not 0, in their order; maybe none."""
     keep = s.backend.to_host(s.bottoms[-1]).reshape(-1) != 0
     return [s.backend.asarray(s.backend.to_host(s.backend.contiguous(x))[keep]) for x in s.bottoms[:-1]]
 

@@ -14,6 +14,7 @@ from prototxt_gpu_check.backend import Array
 from prototxt_gpu_check.fill import UNIFORM, raw
 from prototxt_gpu_check.layers.base import Step, runs
 from prototxt_gpu_check.layers.loss import normalizer
+from prototxt_gpu_check.layers.resizing import regions_of
 from prototxt_gpu_check.layout import count, stored
 from prototxt_gpu_check.ops import elementwise as e
 
@@ -70,7 +71,7 @@ def position_sensitive(s: Step) -> Sequence[Array]:
 
 def psroi_bins(s: Step) -> Iterator[tuple[int, int, int, int, tuple[slice, slice]]]:
     """The bins that are not empty: region, row, column, which image, and the rows and columns of it that are read."""
-    p, rois = s.param("psroi_pooling_param"), _host(s, 1).reshape(s.tops[0][0], -1)
+    p, rois = s.param("psroi_pooling_param"), regions_of(s)
     scale, group = np.float32(p.get("spatial_scale")), s.tops[0][2]
     high, wide = s.bottoms[0].shape[2:]
     for r, roi in enumerate(rois):

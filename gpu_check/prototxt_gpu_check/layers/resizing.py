@@ -64,6 +64,9 @@ def upsample(s: Step) -> Sequence[Array]:
         return [_back(s, x.repeat(scale, axis=2).repeat(scale, axis=3))]
     flat = np.zeros((n * c, h * w), np.float32)
     values, places = x.reshape(n * c, -1), _host(s, 1).reshape(n * c, -1).astype(np.int64)
+    if places.size and not 0 <= places.min() <= places.max() < h * w:
+        wrong = places[(places < 0) | (places >= h * w)][0]
+        raise NotImplementedError(f"its mask names place {wrong} of maps with {h * w}; Caffe aborts")
     for row, value, place in zip(flat, values, places, strict=True):
         row[place] = value  # of equal places the last one wins
     return [_back(s, flat.reshape(n, c, h, w))]
@@ -83,9 +86,21 @@ def roi_pooling(s: Step) -> Sequence[Array]:
     return [_back(s, y)]
 
 
+def regions_of(s: Step) -> Host:
+    """The second bottom's regions (R, 5): image, x1, y1, x2, y2. Raises NotImplementedError for what are none."""
+    rois = _host(s, 1).reshape(s.tops[0][0], -1)
+    images = s.bottoms[0].shape[0]
+    if not np.isfinite(rois).all():
+        raise NotImplementedError("a region of it is not finite")
+    outside = rois[(rois[:, 0] <= -1) | (rois[:, 0] >= images), 0]
+    if outside.size:
+        raise NotImplementedError(f"Caffe refuses a region of image {outside[0]:g}: there are {images}")
+    return rois
+
+
 def roi_bins(s: Step) -> Iterator[tuple[int, int, int, int, tuple[slice, slice]]]:
     """The bins that are not empty: region, row, column, which image, and the rows and columns of it that are read."""
-    p, rois = s.param("roi_pooling_param"), _host(s, 1).reshape(s.tops[0][0], -1)
+    p, rois = s.param("roi_pooling_param"), regions_of(s)
     scale = p.get("spatial_scale")
     scale = np.float32(1.0 if scale is None else scale)
     high, wide = s.tops[0][2:]

@@ -46,6 +46,7 @@ class Scan:
         self.tokens: list[Token] = []
         self.problems: list[tuple[int, SyntaxProblem]] = []
         self.opens_comment = self.ends_comment = False
+        self._reopened = -1
         self._line, self._line_start, self._first = 0, 0, True
         self._run()
 
@@ -163,7 +164,13 @@ class Scan:
         self._add("bad", start, end)
 
     def _open_string(self, start: int, end: int) -> int:
-        """To the end of the line, less the closing brackets there that the line needs: `layer { name: "x }`."""
+        """To the end of the line, less the closing brackets there that the line needs: `layer { name: "x }`.
+
+        Unless a string before it in the line has swallowed fields: then that one lacks its quote.
+        """
+        index = self._swallower()
+        if index >= 0:
+            return self._end_after_word(index)
         written = self.text[start:end].rstrip(" \t\r")
         for _ in range(self._open_in_line()):
             if len(written) > 1 and written[-1] in CLOSERS:
@@ -182,6 +189,30 @@ class Scan:
         else:
             self._report("unterminated-string", start, end, self.text[start], self.text[start:end], end)
         self._add("bad", start, end)
+        return end
+
+    def _swallower(self) -> int:
+        """The first string of the line that has fields in it, as in `name: "x type: "ReLU"`; -1 when there is none."""
+        found = -1
+        for index in range(len(self.tokens) - 1, -1, -1):
+            token = self.tokens[index]
+            if token.line != self._line or self._reopened == self._line:
+                break
+            if token.kind == "string" and _expressions().swallowing.match(self.text, token.start, token.end):
+                found = index
+        return found
+
+    def _end_after_word(self, index: int) -> int:
+        """Take the string `tokens[index]` to end behind its first word; all behind that is read again."""
+        token = self.tokens[index]
+        match = _expressions().swallowing.match(self.text, token.start, token.end)
+        end = match.end(1) if match else token.end
+        self._reopened = self._line
+        del self.tokens[index:]
+        self.problems = [(line, problem) for line, problem in self.problems if problem.start < token.start]
+        self._report("unterminated-string", token.start, end, self.text[token.start], self.text[token.start : end], end)
+        self._first = token.first
+        self._add("bad", token.start, end)
         return end
 
     def _block_comment(self, start: int, end: int) -> int:
@@ -263,6 +294,7 @@ class _Expressions:
     glued_key: re.Pattern[str]
     bad_word: re.Pattern[str]
     broken_string: re.Pattern[str]
+    swallowing: re.Pattern[str]
     odd: re.Pattern[str]
     quoted: dict[str, re.Pattern[str]]
 
@@ -297,6 +329,7 @@ def _expressions() -> _Expressions:
         glued_key=re.compile(rf"{name}[ \t]*+[:{{<]"),
         bad_word=re.compile(rf"{part}(?:(?!//|/\*|[{stops}]){part})*+"),
         broken_string=re.compile(bad["BROKEN_STRING"]),
+        swallowing=re.compile(rf"([\"'][\w./-]*+)[ \t]++{name}[ \t]*+[:{{<]"),
         odd=re.compile(r"[^\sA-Za-z0-9_{}<>\[\]:,;#\"'=\0]++"),
         quoted={meant: re.compile(f"[{same}][^\n{same}]*+[{same}]") for meant, same in quotes.items()},
     )

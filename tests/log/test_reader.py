@@ -13,7 +13,7 @@ from tests.log.logs import arrows, bottom_diff, loss, norms, param, param_diff, 
 from prototxt_server.log import lines as grammar
 from prototxt_server.log import reader
 from prototxt_server.log.reader import read, read_text
-from prototxt_server.log.record import SAMPLES
+from prototxt_server.log.record import SAMPLES, Block
 
 ITERATION = [
     top("data", "data", 0.5),
@@ -191,6 +191,12 @@ def test_places_are_rows_and_columns_in_code_points() -> None:
     place = kept.layers["conv1"].tops["conv1"].place
     assert (place.row, place.column) == (2, 3 + line.index("0.5"))
     assert place.line[place.start : place.end] == "0.5"
+
+
+def test_places_may_be_asked_for_in_any_order() -> None:
+    block = Block(b"a\nbb\nccc\n", 5)
+    rows = [block.place(start, start + 1).row for start in (5, 2, 7, 0, 7, 2)]
+    assert rows == [7, 6, 7, 5, 7, 6]
 
 
 def test_blocks_do_not_change_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,10 +31,16 @@ class Block:
 
     data: bytes
     row: int
+    _at: int = 0
+    _rows: int = 0
 
     def place(self, start: int, end: int) -> Place:
-        """The place of data[start:end]."""
-        return place(self.row + self.data.count(b"\n", 0, start), self.data, start, end)
+        """The place of data[start:end]. Places are mostly asked for in their order, so lines are counted once."""
+        if start < self._at:
+            self._at = self._rows = 0
+        self._rows += self.data.count(b"\n", self._at, start)
+        self._at = start
+        return place(self.row + self._rows, self.data, start, end)
 
 
 Raw = tuple[Slot, float, Block, int, int]

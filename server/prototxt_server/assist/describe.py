@@ -55,7 +55,7 @@ def _type(declared: FieldType) -> str:
 
 
 def _default(declared: FieldType) -> str:
-    if declared.repeated or declared.kind == "message" or declared.default is None:
+    if declared.repeated or declared.kind == "message" or declared.default in (None, "", b""):
         return ""
     return write_value(declared.kind, declared.default)
 

@@ -452,6 +452,12 @@ def test_the_net_that_was_pasted_with_the_log_names_the_cause(
     } == causes
 
 
+def test_a_layer_that_was_pasted_twice_is_one(judged: Judge, shared: Path) -> None:
+    """The question of seed 001 shows the BatchNorm as it was, its answer as it should be."""
+    report = judged((shared / "seeds" / "001_470a31cfd358bfac.txt").read_text())
+    assert "will change: 'res2_1a_1_bn' normalises" in report.verdicts[0].message
+
+
 def test_a_pasted_net_keeps_its_places(judged: Judge) -> None:
     paste = (
         'my net: layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }\n'

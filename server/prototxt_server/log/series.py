@@ -59,7 +59,7 @@ def norms(view: View) -> list[str]:
     """The BatchNorm layers, by the net; by what the log says of types; else by the names that it mentions."""
     net = view.known.net("TRAIN")
     if net is not None:
-        return [node.name for node in net.nodes if node.type in NORMS]
+        return list(dict.fromkeys(node.name for node in net.nodes if node.type in NORMS))
     log = view.log
     named = dict.fromkeys(
         [*log.types, *log.made, *log.needs_backward, *(x for kept in log.passes for x in kept.layers)]

@@ -9,9 +9,10 @@ from __future__ import annotations
 from contextlib import suppress
 
 from prototxt_net.file import LayerDef
-from prototxt_net.finding import Problem
+from prototxt_net.finding import Problem, Related
 from prototxt_net.layers import Context, LayerType, Refused, entry_of
 from prototxt_net.marks import mark
+from prototxt_net.message import Bound
 from prototxt_net.net import Node, PhaseNet, SetUp
 from prototxt_net.schema import load
 from prototxt_net.schema.model import Schema
@@ -233,39 +234,59 @@ def _names_a_parameter(definition: LayerDef) -> bool:
 
 
 def share_params(net: PhaseNet) -> None:
-    """Net::AppendParam for named parameters: shapes (or counts, PERMISSIVE) and multipliers must agree."""
+    """Net::AppendParam for named parameters: shapes (or counts, PERMISSIVE) and multipliers must agree.
+
+    The first layer owns the blob. A multiplier that it does not state is that of the first layer which does.
+    """
     owners: dict[str, tuple[Node, int]] = {}
+    stated: dict[tuple[str, str], tuple[Node, int]] = {}
     for node in net.marked(_names_a_parameter):
         specs = node.layer.definition.bound.entries["param"]
         for index, spec in enumerate(specs[: len(node.setup.params)]):
             name = spec.value.get("name")
             if not name:
                 continue
-            if name not in owners:
-                owners[name] = (node, index)
-                continue
-            _check_shared(net, name, owners[name], (node, index))
+            owner = owners.setdefault(name, (node, index))
+            if owner != (node, index):
+                _check_shape(net, name, owner, (node, index))
+            for field in ("lr_mult", "decay_mult"):
+                if spec.value.has(field):
+                    first = stated.setdefault((name, field), (node, index))
+                    _check_multiplier(net, name, field, first, (node, index))
 
 
-def _check_shared(net: PhaseNet, name: str, owner: tuple[Node, int], sharer: tuple[Node, int]) -> None:
+def _spec(where: tuple[Node, int]) -> Bound:
+    node, index = where
+    spec: Bound = node.layer.bound.entries["param"][index].value
+    return spec
+
+
+def _clash(
+    name: str, first: tuple[Node, int], second: tuple[Node, int], what: str, note: str, **data: object
+) -> Problem:
+    (a, i), (b, j) = first, second
+    start, end = b.layer.at(f"param.{j}.name") if j == 0 else b.layer.at("param", j)
+    there = a.layer.at(f"param.{i}.name") if i == 0 else a.layer.at("param", i)
+    more = {"owner": a, "node": b, "name": name, "index": j, **data}
+    message = f"'{a.name}' and '{b.name}' share '{name}' but {what}"
+    return Problem("FRZ010" if data else "FRZ011", message, start, end, related=(Related(note, *there),), data=more)
+
+
+def _check_shape(net: PhaseNet, name: str, owner: tuple[Node, int], sharer: tuple[Node, int]) -> None:
     (a, i), (b, j) = owner, sharer
     first, second = a.setup.params[i].shape, b.setup.params[j].shape
-    spec_a, spec_b = a.layer.bound.entries["param"][i].value, b.layer.bound.entries["param"][j].value
-    start, end = b.layer.at(f"param.{j}.name") if j == 0 else b.layer.at("param", j)
+    if first is None or second is None:
+        return
+    permissive = _spec(sharer).get("share_mode") == "PERMISSIVE"
+    equal = same(product(first), product(second)) if permissive else same_shape(first, second)
+    if equal is False:
+        what = f"need {text(first)} and {text(second)}; Caffe aborts. Use two names, or equal shapes."
+        net.problems.append(_clash(name, owner, sharer, what, f"'{a.name}' owns '{name}' ({text(first)})"))
 
-    def report(code: str, what: str, **data: object) -> None:
-        text_ = f"'{a.name}' and '{b.name}' share '{name}' but {what}"
-        more = {"owner": a, "node": b, "name": name, "index": j, **data}
-        net.problems.append(Problem(code, text_, start, end, data=more))
 
-    if first is not None and second is not None:
-        permissive = spec_b.get("share_mode") == "PERMISSIVE"
-        equal = same(product(first), product(second)) if permissive else same_shape(first, second)
-        if equal is False:
-            shapes = f"{text(first)} and {text(second)}"
-            report("FRZ011", f"need {shapes}; Caffe aborts. Use two names, or equal shapes.")
-    for field in ("lr_mult", "decay_mult"):
-        x, y = spec_a.get(field), spec_b.get(field)
-        if spec_a.has(field) and spec_b.has(field) and x != y:
-            what = f"give {field} {x:g} and {y:g}; Caffe aborts. Give the same value, or only one."
-            report("FRZ010", what, field=field)
+def _check_multiplier(net: PhaseNet, name: str, field: str, first: tuple[Node, int], other: tuple[Node, int]) -> None:
+    x, y = _spec(first).get(field), _spec(other).get(field)
+    if x != y:
+        what = f"give {field} {x:g} and {y:g}; Caffe aborts. Give the same value, or only one."
+        note = f"'{first[0].name}' gives {field} {x:g}"
+        net.problems.append(_clash(name, first, other, what, note, field=field))

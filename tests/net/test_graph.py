@@ -14,7 +14,19 @@ def layer(name: str, type_: str, bottoms: str, tops: str, more: str = "") -> str
     return f'layer {{ name: "{name}" type: "{type_}" {b} {t} {more} }} '
 
 
+def sharing(*specs: str) -> str:
+    """Fully connected layers in a row (the first apart) that share the weight `w`, each with its param block."""
+    text = layer("p0", "Pooling", "a", "p0", "pooling_param { global_pooling: true }")
+    for number, spec in enumerate(specs, 1):
+        fields = f'param {{ name: "w" {spec} }} inner_product_param {{ num_output: 2 bias_term: false }}'
+        text += layer(f"p{number}", "InnerProduct", f"p{number - 1}", f"p{number}", fields)
+    return text
+
+
 CASES = {
+    "who shares may leave the rate to another": (sharing("", "lr_mult: 2", ""), []),
+    "two rates, though the owner states none": (sharing("", "lr_mult: 1", "lr_mult: 2"), ["FRZ010"]),
+    "two decays, with one between that states none": (sharing("decay_mult: 0", "", "decay_mult: 1"), ["FRZ010"]),
     "a chain": (layer("r", "ReLU", "a", "b"), []),
     "an in-place layer that reads alone": (layer("r", "ReLU", "a", "a"), []),
     "readers after the in-place layer": (
@@ -54,6 +66,10 @@ CASES = {
         ["NET017"],
     ),
     "a loss without a top has one all the same": (layer("l", "EuclideanLoss", "a a", "", "loss_weight: 2"), []),
+    "shapes that cannot be shared": (
+        sharing("") + layer("q", "InnerProduct", "a", "q", 'param { name: "w" } inner_product_param { num_output: 2 }'),
+        ["FRZ011"],
+    ),
     "both kinds of rule": (
         layer("x", "Sigmoid", "a", "x", "include { phase: TRAIN } exclude { phase: TEST }"),
         ["NET001"],

@@ -74,6 +74,20 @@ class Filler:
             case _:
                 return True
 
+    def rms(self, shape: tuple[int, ...]) -> float | None:
+        """The root mean square of what it draws for a blob of this shape; None where only a look tells."""
+        match self.type:
+            case "constant":
+                return abs(self.value)
+            case "uniform":
+                return math.sqrt(max(0.0, self.min * self.min + self.min * self.max + self.max * self.max) / 3)
+            case "gaussian" if self.sparse < 0:
+                return math.hypot(self.mean, self.std)
+            case "xavier" | "msra":
+                return math.sqrt((1.0 if self.type == "xavier" else 2.0) / max(1.0, fans(shape, self.variance_norm)))
+            case _:
+                return None
+
 
 def stream(seed: int, *key: object) -> int:
     """The 64-bit key of one stream of numbers, from the run's seed and what it is for (layer name, index)."""

@@ -113,3 +113,20 @@ def test_an_unknown_filler_is_named() -> None:
 )
 def test_a_filler_knows_whether_it_fills_with_zeros(filler: Filler, zero: bool) -> None:
     assert filler.is_zero is zero
+
+
+@pytest.mark.parametrize(
+    "filler",
+    [
+        Filler("constant", value=-0.25),
+        Filler("uniform", min=-1, max=3),
+        Filler("gaussian", mean=0.5, std=0.2),
+        Filler("xavier"),
+        Filler("msra", variance_norm="FAN_OUT"),
+    ],
+    ids=lambda filler: filler.type,
+)
+def test_the_size_of_what_a_filler_draws_is_known_before_it_draws(filler: Filler) -> None:
+    shape = (40, 30, 5, 5)
+    drawn = fill.fill(Backend(), shape, filler, 7).astype(np.float64)
+    assert filler.rms(shape) == pytest.approx(np.sqrt((drawn**2).mean()), rel=0.01)

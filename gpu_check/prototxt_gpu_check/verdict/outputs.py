@@ -12,7 +12,7 @@ from prototxt_gpu_check.result import LayerResult
 from prototxt_gpu_check.stats import Stats
 from prototxt_gpu_check.verdict.view import View, feeds_weights, loudest, param, start
 from prototxt_net.finding import Finding
-from prototxt_net.flow import carries_loss
+from prototxt_net.flow import WEIGHTED, carries_loss
 from prototxt_net.net import Node
 
 CONSTANT_LOGITS = 1e-3
@@ -261,4 +261,11 @@ def _ignores_input(view: View) -> Iterator[Finding]:
 
 def _zero_weights(layer: LayerResult) -> bool:
     weight = param(layer, "weight")
-    return weight is not None and weight.before.all_zero
+    if weight is None:
+        return False
+    if layer.node.type in WEIGHTED and layer.tops:
+        # Weights of 0 leave the bias alone, one constant a channel: only then the weights are looked at.
+        stats = layer.tops[0].stats
+        if stats.channels == weight.shape[0] and not stats.constant_channels.all():
+            return False
+    return weight.before.all_zero

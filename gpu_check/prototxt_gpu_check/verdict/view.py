@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from prototxt_gpu_check.fill import ROUNDING
+from prototxt_gpu_check.layout import count
 from prototxt_gpu_check.result import BlobResult, ForwardResult, LayerResult, ParamResult
 from prototxt_gpu_check.stats import Stats
 from prototxt_net.backward import learned
@@ -290,9 +291,11 @@ def start(layer: LayerResult) -> str:
 def weight_size(layer: LayerResult) -> float:
     """The root mean square of the layer's weights times sqrt(fan-in): by so much it changes the scale of noise."""
     weight = param(layer, "weight")
-    if weight is None or not weight.shape or not weight.before.count:
+    if weight is None or not weight.shape or not count(weight.shape):
         return 0.0
-    return (weight.before.rms or 0.0) * math.sqrt(weight.before.count / weight.shape[0])
+    drawn = weight.origin.filler.rms(weight.shape) if weight.origin.filler is not None else None
+    rms = drawn if drawn is not None else weight.before.rms or 0.0
+    return rms * math.sqrt(count(weight.shape) / weight.shape[0])
 
 
 def loudest(view: View) -> LayerResult | None:

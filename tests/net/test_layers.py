@@ -90,8 +90,8 @@ SHAPES = [
     ("LSTM", "4x2x7 4x2", "recurrent_param { num_output: 3 }", "4x2x3", "12x7 12 12x3"),
     ("LSTM", "4x2x7 4x2 2x5", "recurrent_param { num_output: 3 }", "4x2x3", "12x7 12 12x5 12x3"),
     ("RNN", "4x2x7 4x2", "recurrent_param { num_output: 3 }", "4x2x3", "3x7 3 3x3 3x3 3"),
-    ("Data", "", 'top: "label" data_param { batch_size: 4 } transform_param { crop_size: 27 }', "4x?x27x27 4", ""),
-    ("ImageData", "", 'top: "label" image_data_param { batch_size: 4 new_height: 9 new_width: 7 is_color: false }',
+    ("Data", "", 'top: "label" data_param { source: "images" batch_size: 4 } transform_param { crop_size: 27 }', "4x?x27x27 4", ""),
+    ("ImageData", "", 'top: "label" image_data_param { source: "list" batch_size: 4 new_height: 9 new_width: 7 is_color: false }',
      "4x1x9x7 4", ""),
     ("DummyData", "", 'top: "u" dummy_data_param { num: 2 num: 3 channels: 4 height: 5 width: 6 }',
      "2x4x5x6 3x4x5x6", ""),
@@ -165,7 +165,7 @@ def test_multiply_accumulates(net, type_: str, bottoms: str, fields: str, macs: 
 def test_unknown_sizes_stay_comparable(net) -> None:
     """Two paths over images of unknown size meet again: nobody can say that they differ, so nobody does."""
     built = net("""
-layer { name: "d" type: "Data" top: "data" top: "label" data_param { batch_size: 2 } }
+layer { name: "d" type: "Data" top: "data" top: "label" data_param { source: "images" batch_size: 2 } }
 layer { name: "a" type: "Convolution" bottom: "data" top: "a"
         convolution_param { num_output: 4 kernel_size: 3 pad: 1 } }
 layer { name: "b" type: "Convolution" bottom: "data" top: "b" convolution_param { num_output: 4 kernel_size: 1 } }

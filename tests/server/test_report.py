@@ -341,6 +341,12 @@ def test_a_long_line_is_shown_around_the_place() -> None:
     assert source[mark.index("^") : mark.rindex("^") + 1] == "ReLU"
 
 
+def test_a_fix_that_two_findings_offer_counts_once() -> None:
+    fix = Fix("unsafe", "Write 1", (Edit(0, 1, "1"),))
+    both = [Finding(code, "n", "error", "m", 0, 1, fix=fix) for code in ("INI002", "DYN002")]
+    assert summary([FileFindings("a", "0", both)]) == "Checked 1 file: 2 errors. 1 with --fix --unsafe-fixes."
+
+
 def test_summary_and_statistics() -> None:
     files = [hostile()]
     assert summary(files) == "Checked 1 file: 1 error, 1 warning, 1 hint. 1 with --fix --unsafe-fixes."

@@ -95,7 +95,9 @@ def _excerpt(file: FileFindings, start: int, end: int, style: Style, colour: str
 def summary(files: list[FileFindings], applied: int = 0, done: str = "Fixed") -> str:
     """`Fixed 1 finding. Checked 3 files: 2 errors. 1 fixable with --fix.`; applied, done: what was made before."""
     counts = Counter(finding.severity for file in files for finding in file.findings)
-    fixes = Counter(f.fix.applicability for file in files for f in file.findings if f.fix is not None)
+    # A finding of one batch offers the fix of the static rule behind it: the same fix counts once.
+    distinct = [{f.fix for f in file.findings if f.fix is not None} for file in files]
+    fixes = Counter(fix.applicability for found in distinct for fix in found)
     words = [f"{counts[s]} {s}" if s == "info" else count(counts[s], s) for s in SEVERITIES if counts[s]]
     text = f"Checked {count(len(files), 'file')}: {', '.join(words) or 'nothing found'}."
     if applied:

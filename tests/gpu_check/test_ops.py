@@ -144,6 +144,7 @@ def test_the_first_of_equal_maxima_counts(backend: Backend) -> None:
     ("op", "arguments", "x", "y"),
     [
         (elementwise.RELU, (0.0,), [-2, 0, 3, NAN, INF], [0, 0, 3, NAN, INF]),
+        (elementwise.RELU, (0.0,), [-2, 0, 3, -INF], [0, 0, 3, NAN]),  # 0 * -inf, as BVLC's Caffe prints it
         (elementwise.RELU, (0.5,), [-2, 0, 3, NAN, -INF], [-1, 0, 3, NAN, -INF]),
         (elementwise.SIGMOID, (), [-100, 0, 100, NAN], [0, 0.5, 1, NAN]),
         (elementwise.TANH, (), [-100, 0, 100, NAN], [-1, 0, 1, NAN]),

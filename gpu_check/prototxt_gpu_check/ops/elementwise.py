@@ -31,7 +31,9 @@ def unary(b: Backend, x: Array, op: int, a: float = 0.0, p: float = 0.0, q: floa
 
 def _relu(x: Array, y: Array, a: np.float32, p: np.float32, q: np.float32) -> None:
     np.maximum(x, np.float32(0), out=y)
-    if a:
+    # Caffe adds slope * min(x, 0) whatever the slope is: 0 * -inf is NaN. Only an infinity makes the second half matter
+    # where the slope is 0. (`not >` is also true where a NaN hides the infinity from min().)
+    if a or (x.size and not x.min() > -np.inf):
         y += a * np.minimum(x, np.float32(0))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -46,15 +47,27 @@ def test_sound_logs_say_nothing(judged: Judge) -> None:
 @given(st.integers(0, 10_000), st.data())
 @settings(deadline=None, max_examples=60)
 def test_what_is_left_of_a_sound_log_says_nothing(seed: int, data: st.DataObject) -> None:
-    """Cut anywhere, with pieces missing: what is not there proves nothing."""
+    """Cut anywhere, with pieces missing: what is not there proves nothing.
+
+    Only the lines that name a layer for the ones below them stay: without them nobody can tell whose values those are.
+    """
     case = Maker(seed).case("", None)
-    kept = [line for line in case.log.splitlines(keepends=True) if data.draw(st.integers(0, 9))]
+    lines = case.log.splitlines(keepends=True)
+    kept = [line for line in lines if data.draw(st.integers(0, 9)) or re.search(r"\] Layer \S+$", line.rstrip())]
     whole = "".join(kept)
     log = whole[data.draw(st.integers(0, len(whole))) :]
     log = log[: data.draw(st.integers(0, len(log)))]
     for net in (None, Source(case.net, "net.prototxt")):
         found = report(read_text(log), "train.log", net)
         assert [(v.severity, v.message) for v in found.verdicts if v.severity in ("error", "warning")] == []
+
+
+@pytest.mark.parametrize("line", ["Iteration 3, lr = 0.01", "    Train net output #0: loss = 0.01"])
+def test_a_number_that_the_end_cuts_off_is_none(line: str) -> None:
+    """`lr = 0.0` may be the beginning of 0.01."""
+    for text, count in ((line, 0), (line[:-1], 0), (line + "\n", 1)):
+        log = read_text(text)
+        assert sum(track.count for track in (log.lr, *log.train.values())) == count
 
 
 @given(st.integers(0, 10_000), st.sampled_from(FAULTS), st.data())

@@ -30,7 +30,7 @@ ARROW = re.compile(
 
 _ITERATION = (
     rb"Iteration (\d+)(?: \(([-+.\w]+) iter/s[^)\n]*\))?[^\n=\]]{0,60}?"
-    rb"(?:(loss|lr) = (" + NUMBER + rb")|, Testing net \(#(\d+)\))"
+    rb"(?:(loss|lr) = (" + NUMBER + rb")" + _END + rb"|, Testing net \(#(\d+)\))"
 )
 
 MARKERS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
@@ -38,7 +38,7 @@ MARKERS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     (
         "output",
         re.compile(
-            rb" net output(?: mAP)? #(\d+): ([^\n=]+?) = (" + NUMBER + rb")"
+            rb" net output(?: mAP)? #(\d+): ([^\n=]+?) = (" + NUMBER + rb")" + _END +
             rb"(?:\s*\(\* (" + NUMBER + rb") = (" + NUMBER + rb"))?"
         ),
     ),

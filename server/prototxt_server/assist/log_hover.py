@@ -63,7 +63,7 @@ def _parts(report: Report, raw: bytes, before: str) -> Iterator[tuple[int, int, 
         layer = lines.text(header[1])
         yield header.start(), header.end(), f"**{plain(layer)}**{_type(report, layer)}: its blobs follow.", layer
     for kind, pattern in lines.MARKERS:
-        for found in pattern.finditer(raw):
+        for found in pattern.finditer(raw + b"\n"):
             text = _marker(report, kind, found, raw)
             if text:
                 layer = (
@@ -73,7 +73,7 @@ def _parts(report: Report, raw: bytes, before: str) -> Iterator[tuple[int, int, 
                     if kind in _LAST_WORDS
                     else ""
                 )
-                yield found.start(), found.end(), text, layer
+                yield found.start(), min(found.end(), len(raw)), text, layer
     for found in _SOURCE.finditer(raw):
         who = report.writer
         if found[1] == b"net.cpp" and who.name:
